@@ -1,0 +1,100 @@
+"""What `orientation` costs beside the plain forward pass over the same images, as ratios within one run.
+
+    python benchmarks/orientation_cost.py [NETWORK ...] [--repeats 3]
+
+Time: the plain pass is the network as it stands, in eval mode and without gradients, on images drawn beforehand;
+`orientation` draws its own, reads every default layer and computes all columns but the null. The two take turns, and
+the ratio is of medians. Memory: the highest resident set above model and imports, each in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+
+import neuroprobe
+from neuroprobe.data import suggested_batch
+from neuroprobe.networks.expected import expected_input
+from neuroprobe.preparation import prepare
+from neuroprobe.stimuli import StimulusSet
+
+NETWORKS = {"vgg16": 0.75, "resnet20": 0.85, "resnet18": 0.95}  # goal for the ratio of times
+MEMORY_GOAL = 1.15
+
+
+def stimuli_for(network: torch.nn.Module) -> StimulusSet:
+    """Return 432 gratings of the network's size."""
+    return neuroprobe.stimuli.gratings(expected_input(network).size, preset="ukita2020", n_frequencies=9)
+
+
+def plain_pass(network: torch.nn.Module, stimuli: StimulusSet) -> float:
+    """Run the network over the images and return the seconds of the forward passes alone."""
+    prepared, seconds = prepare(network), 0.0
+    with torch.no_grad():
+        for images in stimuli.batches(suggested_batch(*stimuli.size[1:])):
+            images = prepared.preprocess(images)  # noqa: PLW2901
+            start = time.perf_counter()
+            network(images)
+            seconds += time.perf_counter() - start
+    return seconds
+
+
+def measured(network: torch.nn.Module, stimuli: StimulusSet) -> float:
+    """Run `orientation` without the null and return its seconds, all that it does counted."""
+    start = time.perf_counter()
+    neuroprobe.orientation(network, stimuli=stimuli, preset="ukita2020", permutations=0, progress=False)
+    return time.perf_counter() - start
+
+
+def rise_of_memory(name: str, what: str) -> float:
+    """Return the MiB that a pass adds to the peak of a process that has the model and all imports."""
+    return float(subprocess.check_output([sys.executable, __file__, "--memory-of", what, name], text=True))
+
+
+def print_rise_of_memory(name: str, what: str) -> None:
+    """Print the MiB, in the process that is measured."""
+    import pandas  # noqa: F401, ICN001 - counted as imports, not as the pass
+    import xarray  # noqa: F401
+
+    network = neuroprobe.load_network(name, None)
+    stimuli = stimuli_for(network)
+    passes: dict[str, Callable[[torch.nn.Module, StimulusSet], float]] = {"plain": plain_pass, "orientation": measured}
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    passes[what](network, stimuli)
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("networks", nargs="*", default=list(NETWORKS))
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--memory-of", choices=("plain", "orientation"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.memory_of:
+        print_rise_of_memory(arguments.networks[0], arguments.memory_of)
+        return
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, 432 gratings, {arguments.repeats} repeats")
+    print("network    plain (s)  orientation (s)  ratio  goal   plain (MiB)  orientation (MiB)  ratio  goal")
+    for name in arguments.networks:
+        network = neuroprobe.load_network(name, None)
+        stimuli = stimuli_for(network)
+        times = [(plain_pass(network, stimuli), measured(network, stimuli)) for _ in range(arguments.repeats)]
+        plain, ours = (statistics.median(column) for column in zip(*times, strict=True))
+        memory_plain, memory_ours = (rise_of_memory(name, what) for what in ("plain", "orientation"))
+        print(
+            f"{name:10s} {plain:9.2f} {ours:16.2f} {ours / plain:6.2f} {NETWORKS.get(name, float('nan')):5.2f} "
+            f"{memory_plain:13.0f} {memory_ours:18.0f} {memory_ours / memory_plain:6.2f} {MEMORY_GOAL:5.2f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

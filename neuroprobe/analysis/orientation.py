@@ -1,0 +1,317 @@
+"""Orientation tuning of every unit of a network, from its responses to gratings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from neuroprobe.addresses import Layer
+from neuroprobe.analysis.tuning import PRESETS, SIGNIFICANT_Q, Responses, Rules, is_tuned, unit_columns
+from neuroprobe.data import Batch, suggested_batch
+from neuroprobe.networks.expected import image_shape
+from neuroprobe.networks.untrained import untrained
+from neuroprobe.preparation import Preparation, Preprocess, prepare
+from neuroprobe.provenance import made_from
+from neuroprobe.readout import Readout, Rectifier, Tokens, one_of, prefix_tokens
+from neuroprobe.recording import observe
+from neuroprobe.reducers import Responses as AllResponses
+from neuroprobe.stimuli import StimulusSet, gratings
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from neuroprobe.results import Tuning
+
+GRATING_AXES = ("frequency", "orientation", "phase")
+COLUMNS = (
+    "gosi", "osi", "opr", "preferred_orientation", "preferred_frequency", "bandwidth", "fit_r2", "orientation_range",
+    "f1_f0", "peak_response", "blank_response", "gosi_blank", "p_value", "q_value", "tuned", "fit_trough",
+    "fit_amplitude", "fit_concentration", "fit_preferred", "status",
+)  # fmt: skip
+SELECTIVE = 0.33  # gosi above which a significant unit is tuned, where no control sets the threshold
+_CONTROL_PERCENTILE = 95
+
+
+def orientation(
+    model: nn.Module,
+    layers: str | Sequence[str] | None = None,
+    stimuli: StimulusSet | None = None,
+    *,
+    preset: str | None = None,
+    reduce: Literal["mean", "max", "center"] = "mean",
+    signed: Literal["rectify", "nan"] = "rectify",
+    control: Literal["untrained", "shuffled"] | nn.Module | None = None,
+    input_size: int | tuple[int, ...] | None = None,
+    permutations: int = 1000,
+    seed: int = 0,
+    preprocess: Literal["auto"] | Preprocess | None = "auto",
+    batch_size: int | None = None,
+    device: torch.device | str | None = None,
+    progress: bool = True,
+    unit_axis: Mapping[str, int] | None = None,
+    tokens: Tokens = "patch",
+    dtype: torch.dtype | None = None,
+) -> Tuning:
+    """Measure the orientation tuning of every unit with gratings: indices, a fit, and what chance would give.
+
+    Example:
+        >>> import neuroprobe
+        >>> tuning = neuroprobe.orientation(neuroprobe.load_network("cnn7"), ["relu1", "relu2"])
+        >>> tuning.units.loc["relu1"].gosi.median().round(2)
+        0.04
+        >>> list(tuning.summary().index)
+        ['relu1', 'relu2']
+
+    Args:
+        model: any ``nn.Module`` that takes images (N, C, H, W); it is run in eval mode and left as it was found.
+        layers: names, globs, or None for the outputs of all non-linearities.
+        stimuli: from ``neuroprobe.stimuli``; None for the default gratings, or the preset's.
+        preset: ``"ukita2020"`` or ``"ringach2002"``: pooling, dead rule, bandwidth and stimuli of that paper.
+        reduce: how a map becomes one response: its ``"mean"``, ``"max"`` or ``"center"``.
+        signed: what becomes of layers with values below 0: ``"rectify"`` clips them, ``"nan"`` gives no indices.
+        control: a network to compare with: ``"untrained"`` (this one, initialised anew) or one of the user's own set
+            the threshold of ``tuned``; ``"shuffled"`` permutes the images once (it tests any structure).
+        input_size: side, (H, W) or (C, H, W) in pixels; None where the network's own is known.
+        permutations: for ``p_value``; 0 for none.
+        seed: of the permutations and of the untrained control.
+        preprocess: ``"auto"`` for the network's own normalisation, None, or a function of images in [0, 1].
+        batch_size: None for one that suits the image size.
+        device: None for the network's own.
+        progress: show a bar on a terminal.
+        unit_axis: the axis that counts the units, for layers where it is found wrong.
+        tokens: which tokens of a token layer are read: ``"patch"``, ``"cls"``, ``"all"``.
+        dtype: ``torch.bfloat16`` or ``torch.float16`` to run the network in lower precision.
+
+    Returns:
+        A ``Tuning``: ``.units`` with ``gosi``, ``osi`` (0 to 1), ``preferred_orientation``, ``bandwidth`` (degrees),
+        ``preferred_frequency`` (cycles/pixel), ``tuned``, ``status`` and more; ``.curves[layer]`` (unit, frequency,
+        orientation, phase); ``.summary()``, ``.top(layer)``, ``.plot()``, ``.save(path)``.
+
+    Raises:
+        UnknownLayerError, ValueError, TypeError: for input that does not fit; RuntimeError: if the forward pass raises.
+
+    Source: indices as in Ringach et al. (2002), Mazurek et al. (2014) and Ukita (2020).
+    """
+    from neuroprobe.results import Tuning
+
+    _check(preset, reduce, signed, control, permutations)
+    rules = PRESETS[preset]
+    prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
+    if stimuli is None:
+        stimuli = gratings(image_shape(input_size, prepared.expected, prepared.model), preset=rules.stimuli)
+    _check_stimuli(stimuli)
+    experiment = _Experiment(
+        stimuli=stimuli,
+        readout=Readout(reduce, tokens, prefix_tokens(prepared.model)),
+        rules=rules,
+        clip=signed == "rectify",
+        batch_size=suggested_batch(*stimuli.size[1:]) if batch_size is None else batch_size,
+        unit_axis=unit_axis,
+        progress=progress,
+    )
+    run = experiment.run(prepared, layers)
+    units = experiment.table(run, permutations=permutations, seed=seed)
+    if isinstance(control, nn.Module):
+        compared = experiment.run(prepare(control, preprocess=preprocess, device=device, dtype=dtype), run.names)
+    else:
+        compared = _own_control(experiment, run, control, seed)
+    controls = experiment.control_table(run, compared)
+    thresholds = _thresholds(run.names, None if control == "shuffled" else controls)
+    units["tuned"] = _verdicts(units, thresholds)
+    meta = made_from(prepared.model, run.layers) | {
+        "stimuli": stimuli.describe(),
+        "preset": preset,
+        "pooling": rules.pool,
+        "reduce": reduce,
+        "tokens": tokens,
+        "signed": signed,
+        "signed_layers": [name for name in run.names if run.signed[name]],
+        "control": type(control).__name__ if isinstance(control, nn.Module) else control,
+        "permutations": permutations,
+        "seed": seed,
+        "definitions": _definitions(rules, thresholds),
+    }
+    return Tuning(units[list(COLUMNS)], experiment.curves(run), meta, controls)
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """What one network gave to the stimuli, the blank last."""
+
+    prepared: Preparation
+    layers: list[Layer]
+    responses: Mapping[str, NDArray[np.float32]]  # layer -> (images + 1, units)
+    signed: Mapping[str, bool]
+
+    @property
+    def names(self) -> list[str]:
+        return [layer.name for layer in self.layers]
+
+    def shuffled(self, seed: int) -> _Run:
+        """Return the same with all images permuted once; the blank stays."""
+        images = len(next(iter(self.responses.values()))) - 1
+        order = np.append(np.random.default_rng(seed).permutation(images), images)
+        return replace(self, responses={name: values[order] for name, values in self.responses.items()})
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Experiment:
+    """Stimuli, and how responses to them are read: the same for a network and its control."""
+
+    stimuli: StimulusSet
+    readout: Readout
+    rules: Rules
+    clip: bool  # clip negative values, else give their layers no indices
+    batch_size: int
+    unit_axis: Mapping[str, int] | None
+    progress: bool
+
+    def run(self, prepared: Preparation, layers: str | Sequence[str] | None) -> _Run:
+        rectifier = Rectifier(clip=self.clip)
+        found, states = observe(
+            prepared,
+            self._batches(prepared.device),
+            layers,
+            {"responses": AllResponses.of},
+            self.readout,
+            unit_axis=self.unit_axis,
+            rectifier=rectifier,
+            total=len(self.stimuli) + 1,
+            progress=self.progress,
+        )
+        responses = {name: state.values.float().numpy() for name, state in states["responses"].items()}
+        return _Run(prepared, found, responses, {layer.name: rectifier.is_signed(layer) for layer in found})
+
+    def table(self, run: _Run, *, permutations: int, seed: int) -> pd.DataFrame:
+        """Return the unit table, all but the verdict."""
+        import pandas as pd
+
+        tables = {}
+        for layer in run.layers:
+            status = ("rectified" if self.clip else "signed") if run.signed[layer.name] else "ok"
+            responses = self._responses(run, layer)
+            columns = unit_columns(responses, self.rules, status=status, permutations=permutations, seed=seed)
+            tables[layer.name] = pd.DataFrame(columns)
+        return pd.concat(tables, names=["layer", "unit"])
+
+    def control_table(self, run: _Run, compared: _Run | None) -> pd.DataFrame | None:
+        """Return the control's unit table, with no test and no verdict of its own."""
+        import pandas as pd
+
+        if compared is None:
+            return None
+        for one, other in zip(run.layers, compared.layers, strict=True):
+            if one.units != other.units:
+                raise ValueError(
+                    f"a control needs the same layers: {one.name!r} has {one.units} units, the control's {other.units}"
+                )
+        table = self.table(compared, permutations=0, seed=0)
+        table["tuned"] = pd.array([None] * len(table), dtype="boolean")
+        return table[list(COLUMNS)]
+
+    def curves(self, run: _Run) -> dict[str, xr.DataArray]:
+        """Return the labelled responses, layer by layer: (unit, frequency, orientation, phase)."""
+        import xarray as xr
+
+        axes = self.stimuli.axes
+        return {
+            layer.name: xr.DataArray(
+                self._cube(run, layer),
+                dims=("unit", *axes),
+                coords={"unit": range(layer.units), **axes},
+                name=layer.name,
+            )
+            for layer in run.layers
+        }
+
+    def _batches(self, device: torch.device) -> Iterator[Batch]:
+        first = 0
+        for images in self.stimuli.batches(self.batch_size, device):
+            yield Batch(images, None, torch.arange(first, first + len(images)))
+            first += len(images)
+        yield Batch(self.stimuli.blank[None].to(device), None, torch.tensor([first]))
+
+    def _cube(self, run: _Run, layer: Layer) -> NDArray[np.float32]:
+        return np.ascontiguousarray(run.responses[layer.name][:-1].T).reshape(layer.units, *self.stimuli.shape)
+
+    def _responses(self, run: _Run, layer: Layer) -> Responses:
+        axes = self.stimuli.axes
+        return Responses(
+            cube=self._cube(run, layer).astype(np.float64),
+            blank=run.responses[layer.name][-1].astype(np.float64),
+            frequencies=axes["frequency"],
+            orientations=axes["orientation"],
+            phases=axes["phase"],
+            one_place=prod(self.readout.grid(layer)) == 1,
+        )
+
+
+def _own_control(experiment: _Experiment, run: _Run, control: str | None, seed: int) -> _Run | None:
+    if control == "shuffled":
+        return run.shuffled(seed)
+    if control == "untrained":
+        return experiment.run(replace(run.prepared, model=untrained(run.prepared.model, seed)), run.names)
+    return None
+
+
+def _thresholds(names: Sequence[str], controls: pd.DataFrame | None) -> dict[str, float]:
+    """Return the gosi above which a layer's significant units are tuned: the control's 95th percentile, or 0.33."""
+    if controls is None:
+        return dict.fromkeys(names, SELECTIVE)
+    percentiles = controls.gosi.groupby(level="layer").quantile(_CONTROL_PERCENTILE / 100)
+    return {name: float(percentiles.fillna(SELECTIVE)[name]) for name in names}
+
+
+def _verdicts(units: pd.DataFrame, thresholds: Mapping[str, float]) -> pd.api.extensions.ExtensionArray:
+    import pandas as pd
+
+    levels = units.index.get_level_values("layer").map(thresholds).to_numpy(dtype=float)
+    return pd.array(is_tuned(units.gosi.to_numpy(), units.q_value.to_numpy(), levels), dtype="boolean")
+
+
+def _definitions(rules: Rules, thresholds: Mapping[str, float]) -> dict[str, Any]:
+    return {
+        "orientation": "long axis of the stripes, degrees counter-clockwise from horizontal",
+        "curve": f"{rules.pool} over phase, at the frequency of the largest response",
+        "unresponsive": "no response at all; gosi = osi = 0"
+        if rules.silent_is_zero
+        else "no response, or a peak below 1% of the layer's median peak; no indices",
+        "bandwidth": f"half width at {rules.bandwidth}, degrees",
+        "f1_f0": "center read-outs, linear layers and 1x1 maps only: a mean over places averages phase away",
+        "p_value": "orientations permuted within each phase; says that their order matters, not that a unit is tuned",
+        "tuned": f"q_value < {SIGNIFICANT_Q} and gosi above the layer's threshold",
+        "tuned_thresholds": dict(thresholds),
+    }
+
+
+def _check(preset: str | None, reduce: str, signed: str, control: Any, permutations: int) -> None:
+    one_of("preset", preset, tuple(PRESETS))
+    one_of("reduce", reduce, ("mean", "max", "center"))
+    one_of("signed", signed, ("rectify", "nan"))
+    if not isinstance(control, nn.Module):
+        one_of("control, if it is no network,", control, (None, "untrained", "shuffled"))
+    if not isinstance(permutations, int) or permutations < 0:
+        raise ValueError(f"permutations must be a whole number from 0; {permutations!r} came")
+
+
+def _check_stimuli(stimuli: Any) -> None:
+    if not isinstance(stimuli, StimulusSet):
+        raise TypeError(
+            f"stimuli must be a set from neuroprobe.stimuli (gratings(size)); {type(stimuli).__name__} came"
+        )
+    if tuple(stimuli.axes) != GRATING_AXES:
+        raise ValueError(f"stimuli must vary in {', '.join(GRATING_AXES)}; these vary in {', '.join(stimuli.axes)}")
+    orientations = np.asarray(stimuli.axes["orientation"])
+    if len(orientations) < 3 or not np.allclose(np.diff(orientations, append=orientations[0] + 180), 180 / len(orientations)):
+        raise ValueError(
+            "orientations must be at least 3, evenly spaced over 180 degrees, for selectivity to mean the same at every "
+            f"angle; {orientations.tolist()} came"
+        )

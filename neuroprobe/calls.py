@@ -1,0 +1,111 @@
+"""Watching a forward pass: every call of a module and every functional activation, in order of execution.
+
+Module calls are seen by forward hooks. ``F.relu(x)`` and ``x.relu()`` have no module to hook: they are seen by a
+``TorchFunctionMode``, and named after the innermost module that is running.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from contextlib import ExitStack
+from typing import Any, NamedTuple
+
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+# gates and squashers are told apart from the others because a squasher's output may be a gate (addresses.py)
+SQUASHERS = {"sigmoid": nn.Sigmoid, "hardsigmoid": nn.Hardsigmoid, "tanh": nn.Tanh}
+NONLINEARITIES = {
+    "relu": nn.ReLU, "relu6": nn.ReLU6, "leaky_relu": nn.LeakyReLU, "prelu": nn.PReLU, "rrelu": nn.RReLU,
+    "elu": nn.ELU, "selu": nn.SELU, "celu": nn.CELU, "gelu": nn.GELU, "silu": nn.SiLU, "mish": nn.Mish,
+    "hardswish": nn.Hardswish, "softplus": nn.Softplus, "softsign": nn.Softsign, "hardtanh": nn.Hardtanh,
+    "threshold": nn.Threshold, "glu": nn.GLU, **SQUASHERS,
+}  # fmt: skip
+_NONLINEAR_MODULES = tuple(NONLINEARITIES.values())
+
+
+class Call(NamedTuple):
+    """One call in a forward pass: of a module, or of an activation function inside a module."""
+
+    module: str  # path as in named_modules(); the enclosing one for a function
+    function: str | None  # "relu", ...; None for the module itself
+    number: int  # how many calls of the same went before in this pass
+
+
+See = Callable[[Call, Any], None]  # told each call and its output
+
+
+def nonlinearity(call: Call, module: nn.Module) -> str | None:
+    """Return the name of the non-linearity that made this call's output ("relu"), None if it was none."""
+    if call.function is not None:
+        return call.function
+    return next((name for name, kind in NONLINEARITIES.items() if isinstance(module, kind)), None)
+
+
+class Watch(TorchFunctionMode):
+    """While entered, tell ``see`` the calls of a model's forward passes.
+
+    Only ``modules`` are watched where they are given, and activation functions where ``functions`` is set.
+    The hooks live as long as the block.
+    """
+
+    def __init__(
+        self, model: nn.Module, see: See, *, modules: Collection[str] | None = None, functions: bool = True
+    ) -> None:
+        super().__init__()
+        self._model, self._see, self._functions = model, see, functions
+        self._watched = modules
+        self._running: list[tuple[str, nn.Module]] = []
+        self._counts: Counter[tuple[str, str | None]] = Counter()
+        self._undo = ExitStack()
+
+    def __enter__(self) -> Watch:
+        with ExitStack() as hooks:  # also unhooks when a registration fails half way
+            hooks.enter_context(self._model.register_forward_pre_hook(self._start))
+            for path, module in self._model.named_modules():
+                self._hook(hooks, path, module)
+            if self._functions:
+                super().__enter__()
+                hooks.push(super().__exit__)
+            self._undo = hooks.pop_all()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self._undo.__exit__(*exception)
+
+    def _start(self, _module: nn.Module, _inputs: Any) -> None:
+        self._counts.clear()
+        self._running.clear()  # an earlier pass may have raised half way
+
+    def _hook(self, hooks: ExitStack, path: str, module: nn.Module) -> None:
+        if self._functions:  # then every module must say when it runs: functions are named after the innermost
+            hooks.enter_context(module.register_forward_pre_hook(lambda *_: self._running.append((path, module))))
+            # prepended: what other hooks compute is not the module's own; always: the model may catch its exceptions
+            hooks.enter_context(module.register_forward_hook(lambda *_: self._leave(), prepend=True, always_call=True))
+        if self._watched is None or path in self._watched:
+            hooks.enter_context(module.register_forward_hook(lambda _m, _i, output: self._tell(path, None, output)))
+
+    def _leave(self) -> None:
+        self._running.pop()
+
+    def _tell(self, path: str, function: str | None, output: Any) -> None:
+        number = self._counts[path, function]
+        self._counts[path, function] += 1
+        self._see(Call(path, function, number), output)
+
+    def __torch_function__(
+        self, function: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        output = function(*args, **(kwargs or {}))
+        name = function_name(function)
+        if self._running and name in NONLINEARITIES:
+            path, module = self._running[-1]
+            if not isinstance(module, _NONLINEAR_MODULES):  # nn.ReLU calls F.relu: that is the module's own output
+                self._tell(path, name, output)
+        return output
+
+
+def function_name(function: Any) -> str:
+    """Return one name for all the forms of a function: ``relu`` for F.relu, x.relu and x.relu_."""
+    return str(getattr(function, "__name__", "")).strip("_")

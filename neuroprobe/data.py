@@ -1,0 +1,185 @@
+"""Images from wherever a user has them, as checked batches: tensors, Dataset, DataLoader, or a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+
+Data = Tensor | tuple[Tensor, Tensor] | Dataset[Any] | DataLoader[Any] | str | Path
+_RANGE_SLACK = 1e-4  # resizing and decoding may overshoot [0, 1] by rounding
+_BATCH_PIXELS = 2**20  # a batch of this many pixels keeps two cores busy and the maps of wide networks within 1 GB
+_MOST_IMAGES = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Some images of a data set, as they came."""
+
+    images: Tensor  # (images, C, H, W)
+    labels: Tensor | None  # (images,), class indices
+    numbers: Tensor  # (images,), counted from 0 as they come
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """A data set opened for reading: iterate over it, more than once, for checked batches."""
+
+    loader: DataLoader[Any]
+    any_range: bool  # values outside [0, 1] are allowed
+    classes: tuple[str, ...] | None  # names, where known
+    source: str  # what it was made from, for a result's meta
+
+    def __iter__(self) -> Iterator[Batch]:
+        first = 0
+        for item in self.loader:
+            images, labels = _images_and_labels(item)
+            check_images(images, any_range=self.any_range, first=first)
+            if labels is not None:
+                labels = _checked_labels(labels, len(images))
+            yield Batch(images, labels, torch.arange(first, first + len(images)))
+            first += len(images)
+        if first == 0:
+            raise ValueError("the data hold no images: at least one is needed")
+
+    @property
+    def count(self) -> int | None:
+        """How many images there are, None where a stream does not say."""
+        if isinstance(self.loader.dataset, IterableDataset):
+            return None
+        sampler = self.loader.sampler
+        return len(sampler) if hasattr(sampler, "__len__") else None  # type: ignore[arg-type]
+
+
+def open_images(
+    data: Data, *, batch_size: int | None = None, shape: tuple[int, int, int] | None = None, any_range: bool = False
+) -> Images:
+    """Open a user's images for reading in batches.
+
+    Args:
+        data: images (N, C, H, W), or (images, labels); a Dataset of images or (image, label); a DataLoader, read as it
+            is; a folder in ImageFolder layout, one sub-folder a class.
+        batch_size: None for one that suits the image size.
+        shape: (C, H, W) that the network expects. Photographs of a folder that differ are scaled on their shorter side
+            and cut to their centre.
+        any_range: allow values outside [0, 1].
+
+    Raises:
+        TypeError: if the data are none of these; FileNotFoundError: if a folder or its class folders are not there.
+        ValueError: as the batches are read: values that are not finite or outside [0, 1], wrong axes, wrong labels.
+    """
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, or None; {batch_size} came")
+    if isinstance(data, DataLoader):
+        return Images(data, any_range, _class_names(data.dataset), "DataLoader")
+    dataset = _as_dataset(data, shape)
+    loader = DataLoader(dataset, batch_size or _batch_size(dataset, shape))
+    return Images(loader, any_range, _class_names(dataset), _source(data))
+
+
+def suggested_batch(height: int, width: int) -> int:
+    """Return how many images of a size make a good batch."""
+    return max(1, min(_MOST_IMAGES, _BATCH_PIXELS // (height * width)))
+
+
+def check_images(images: Tensor, *, any_range: bool, first: int = 0) -> None:
+    """Raise a ValueError that says what is wrong with a batch of images, if anything is."""
+    if not isinstance(images, Tensor) or images.ndim != 4:
+        came = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
+        raise ValueError(f"images must be a tensor (N, C, H, W); {came} came")
+    if not images.is_floating_point():
+        raise ValueError(f"images must be floating, in [0, 1]; {images.dtype} came: divide by 255 if they count to 255")
+    bad = ~torch.isfinite(images).flatten(1).all(1)
+    if bad.any():
+        number = first + int(bad.nonzero()[0])
+        raise ValueError(f"images must be finite; image {number} has NaN or infinite values ({int(bad.sum())} in its batch)")
+    if not any_range and len(images) and (images.min() < -_RANGE_SLACK or images.max() > 1 + _RANGE_SLACK):
+        raise ValueError(
+            f"images must be in [0, 1] to be normalised; values from {float(images.min()):.3g} to "
+            f"{float(images.max()):.3g} came: scale them, or pass preprocess=None if they are normalised already"
+        )
+
+
+def _as_dataset(data: Any, shape: tuple[int, int, int] | None) -> Dataset[Any]:
+    if isinstance(data, str | Path):
+        return _folder(Path(data), shape)
+    if isinstance(data, Tensor):
+        return TensorDataset(data)
+    if isinstance(data, tuple | list) and len(data) == 2 and isinstance(data[0], Tensor):
+        images, labels = data[0], torch.as_tensor(data[1])
+        if labels.ndim != 1 or len(labels) != len(images):
+            raise ValueError(f"labels must be one class index an image: {len(images)} images, labels {tuple(labels.shape)}")
+        return TensorDataset(images, labels)
+    if isinstance(data, Dataset) or (hasattr(data, "__getitem__") and hasattr(data, "__len__")):
+        return data  # type: ignore[return-value]
+    raise TypeError(
+        f"data must be images, (images, labels), a Dataset, a DataLoader or a folder; {type(data).__name__} came"
+    )
+
+
+def _folder(path: Path, shape: tuple[int, int, int] | None) -> Dataset[Any]:
+    from torchvision.datasets import ImageFolder
+
+    if not path.is_dir():
+        raise FileNotFoundError(f"a folder of photographs is wanted, one sub-folder a class; there is no folder {path}")
+    return ImageFolder(str(path), transform=to_tensor(shape))
+
+
+def to_tensor(shape: tuple[int, int, int] | None) -> Callable[[Any], Tensor]:
+    """Return a function from a PIL photograph to an image (C, H, W) in [0, 1], of the shape where one is given."""
+    from torchvision.transforms.v2 import functional as F
+
+    def convert(photograph: Any) -> Tensor:
+        if shape is not None and shape[0] == 1:
+            photograph = photograph.convert("L")
+        if shape is not None and photograph.size != (shape[2], shape[1]):
+            photograph = F.center_crop(F.resize(photograph, _covering(photograph.size, shape)), list(shape[1:]))
+        return F.to_dtype(F.to_image(photograph), torch.float32, scale=True).as_subclass(Tensor)  # type: ignore[arg-type]
+
+    return convert
+
+
+def _covering(size: tuple[int, int], shape: tuple[int, int, int]) -> list[int]:
+    """Return (height, width) of a photograph scaled to just cover a shape."""
+    width, height = size
+    scale = max(shape[1] / height, shape[2] / width)
+    return [max(shape[1], round(height * scale)), max(shape[2], round(width * scale))]
+
+
+def _batch_size(dataset: Any, shape: tuple[int, int, int] | None) -> int:
+    if isinstance(dataset, TensorDataset) and dataset.tensors[0].ndim == 4:
+        return suggested_batch(*dataset.tensors[0].shape[2:])
+    return suggested_batch(*(shape or (3, 224, 224))[1:])
+
+
+def _images_and_labels(item: Any) -> tuple[Tensor, Tensor | None]:
+    if isinstance(item, Tensor):
+        return item, None
+    if isinstance(item, Sequence) and len(item) in (1, 2):
+        return item[0], item[1] if len(item) == 2 else None
+    raise TypeError(f"a batch must be images or (images, labels); {type(item).__name__} came")
+
+
+def _checked_labels(labels: Any, count: int) -> Tensor:
+    labels = torch.as_tensor(labels)
+    if labels.ndim != 1 or len(labels) != count:
+        raise ValueError(f"labels must be one class index an image: {count} images, labels {tuple(labels.shape)} came")
+    if labels.is_floating_point() or labels.is_complex():
+        raise ValueError(f"labels must be class indices, whole numbers from 0; {labels.dtype} came")
+    if len(labels) and labels.min() < 0:
+        raise ValueError(f"labels must be class indices from 0; {int(labels.min())} came")
+    return labels.long()
+
+
+def _class_names(dataset: Any) -> tuple[str, ...] | None:
+    names = getattr(dataset, "classes", None)
+    return tuple(map(str, names)) if names is not None else None
+
+
+def _source(data: Any) -> str:
+    return f"folder {data}" if isinstance(data, str | Path) else type(data[0] if isinstance(data, tuple) else data).__name__

@@ -1,0 +1,140 @@
+"""What every call does to a model before and after: unwrap it, run it quietly, leave it as it was found."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """Return the network inside DataParallel, DistributedDataParallel and torch.compile wrappers.
+
+    Raises:
+        TypeError: if the model is not an ``nn.Module`` that Python hooks can look into.
+        ValueError: if the model has parameters that wait for their first input.
+    """
+    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        return unwrap(model.module)
+    if hasattr(model, "_orig_mod"):  # what torch.compile returns
+        return unwrap(model._orig_mod)  # type: ignore[arg-type]  # noqa: SLF001 - there is no public way in
+    if isinstance(model, torch.jit.ScriptModule):
+        raise TypeError(
+            f"a network of Python modules is wanted; {type(model).__name__} is scripted or traced, and its layers "
+            "cannot be hooked: pass the nn.Module it was made from"
+        )
+    if not isinstance(model, nn.Module):
+        raise TypeError(
+            f"a torch.nn.Module is wanted; {type(model).__name__} came (an exported program or a path?): pass the "
+            "nn.Module itself, or neuroprobe.load_network(...)"
+        )
+    if any(is_lazy(parameter) for parameter in model.parameters()):
+        raise ValueError(
+            f"{type(model).__name__} has lazy parameters that no input has shaped yet: run one forward pass first"
+        )
+    return model
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Return the device of the model's first parameter or buffer (CPU if it has none)."""
+    return next((tensor.device for tensor in _tensors(model)), torch.device("cpu"))
+
+
+def dtype_of(model: nn.Module) -> torch.dtype:
+    """Return the dtype of the model's first floating parameter or buffer (float32 if it has none)."""
+    return next((tensor.dtype for tensor in _tensors(model) if tensor.is_floating_point()), torch.float32)
+
+
+def _tensors(model: nn.Module) -> Iterator[Tensor]:
+    yield from model.parameters()
+    yield from model.buffers()
+
+
+@contextmanager
+def left_as_found(model: nn.Module) -> Iterator[None]:
+    """Put modes, buffers and random state back as they were, however the block ends."""
+    with ExitStack() as undo:
+        undo.enter_context(_random_state_kept(device_of(model)))
+        undo.enter_context(_buffers_kept(model))
+        undo.enter_context(_modes_kept(model))
+        undo.enter_context(_run_eagerly(model))
+        yield
+
+
+@contextmanager
+def at_rest(model: nn.Module) -> Iterator[None]:
+    """Run the model in eval mode and without gradients, and leave it as it was found."""
+    with left_as_found(model), torch.no_grad():
+        model.eval()
+        yield
+
+
+@contextmanager
+def _modes_kept(model: nn.Module) -> Iterator[None]:
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training  # not .train(): that would reach into the children
+
+
+@contextmanager
+def _buffers_kept(model: nn.Module) -> Iterator[None]:
+    found = [
+        (module, name, buffer, buffer.clone(), buffer._version)  # noqa: SLF001 - counts writes in place
+        for module in model.modules()
+        for name, buffer in module._buffers.items()  # noqa: SLF001 - buffers() hides who owns them
+        if buffer is not None
+    ]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for module, name, buffer, value, version in found:
+                if buffer._version != version:  # noqa: SLF001
+                    buffer.copy_(value)
+                module._buffers[name] = buffer  # noqa: SLF001
+
+
+@contextmanager
+def _random_state_kept(device: torch.device) -> Iterator[None]:
+    # a user's data set may draw from any of the three
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the state others share
+    try:
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+
+
+@contextmanager
+def _run_eagerly(model: nn.Module) -> Iterator[None]:
+    # module.compile() swaps in a compiled call that passes later hooks by
+    compiled = [(module, module._compiled_call_impl) for module in model.modules()]  # noqa: SLF001
+    try:
+        for module, _ in compiled:
+            module._compiled_call_impl = None  # noqa: SLF001
+        yield
+    finally:
+        for module, call in compiled:
+            module._compiled_call_impl = call  # noqa: SLF001
+
+
+@contextmanager
+def forward_explained(model: nn.Module, images: Tensor) -> Iterator[None]:
+    """Say what the model was given when its forward pass raises."""
+    try:
+        yield
+    except Exception as error:
+        raise RuntimeError(
+            f"the forward pass of {type(model).__name__} raised {type(error).__name__}: {error}\nIt was given images "
+            f"of shape {tuple(images.shape)}, {images.dtype} on {images.device}; are these the channels and the size "
+            "it was made for (input_size=)?"
+        ) from error

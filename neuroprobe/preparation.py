@@ -1,0 +1,116 @@
+"""A network made ready to be recorded from: unwrapped, on its device, with its preprocessing."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from neuroprobe.addresses import Layer, find_layers
+from neuroprobe.models import at_rest, device_of, dtype_of, forward_explained, unwrap
+from neuroprobe.networks.expected import IMAGENET_MEAN, IMAGENET_STD, Expected, expected_input
+
+Preprocess = Callable[[Tensor], Tensor]
+_log = logging.getLogger("neuroprobe")
+
+
+@dataclass(frozen=True, eq=False)
+class Preparation:
+    """A network and how images are brought to it."""
+
+    model: nn.Module
+    device: torch.device
+    expected: Expected | None
+    preprocess: Preprocess
+    autocast: torch.dtype | None  # None: the network's own precision
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Eval mode, no gradients, the precision asked for; the network is left as it was found."""
+        with ExitStack() as quiet:
+            quiet.enter_context(at_rest(self.model))
+            if self.autocast is not None:
+                quiet.enter_context(torch.autocast(self.device.type, dtype=self.autocast))
+            yield
+
+    def prepared(self, images: Tensor) -> Tensor:
+        """Return images as the network wants them: on its device, preprocessed, channels last (faster on a CPU too)."""
+        images = self.preprocess(images.to(self.device, dtype=torch.float32, non_blocking=True))
+        return images.to(dtype_of(self.model), memory_format=torch.channels_last)
+
+    def forward(self, images: Tensor) -> Any:
+        """Run the network on prepared images; an error says what it was given."""
+        with forward_explained(self.model, images):
+            return self.model(images)
+
+    def layers(self, images: Tensor, unit_axis: Mapping[str, int] | None) -> list[Layer]:
+        """Find the layers by a dry pass over the first image of a batch, twice."""
+        pair = self.prepared(images[:1].expand(2, *images.shape[1:]))
+        with forward_explained(self.model, pair):
+            return find_layers(self.model, (pair,), unit_axis=unit_axis)
+
+
+def prepare(
+    model: nn.Module,
+    *,
+    preprocess: Literal["auto"] | Preprocess | None = "auto",
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> Preparation:
+    """Make a network ready. On another ``device`` than its own, a copy is used and the original stays where it is.
+
+    Raises:
+        TypeError: if ``preprocess`` is not ``"auto"``, None or a function; ValueError: if ``dtype`` is no float type.
+    """
+    model = unwrap(model)
+    target = torch.device(device) if device is not None else device_of(model)
+    if target != device_of(model):
+        model = copy.deepcopy(model).to(target)
+    expected = expected_input(model)
+    own = dtype in (None, dtype_of(model))
+    if not own and dtype not in (torch.bfloat16, torch.float16):
+        raise ValueError(f"dtype must be torch.bfloat16, torch.float16 or None for the network's own; {dtype} came")
+    return Preparation(model, target, expected, _preprocessing(preprocess, expected), None if own else dtype)
+
+
+def _preprocessing(preprocess: Any, expected: Expected | None) -> Preprocess:
+    if preprocess is None:
+        return lambda images: images
+    if callable(preprocess):
+        return preprocess  # type: ignore[no-any-return]
+    if preprocess != "auto":
+        raise TypeError(f"preprocess must be 'auto', None or a function of images (N, C, H, W); {preprocess!r} came")
+    return normaliser(expected.mean, expected.std) if expected else _imagenet
+
+
+def _imagenet(images: Tensor) -> Tensor:
+    say_once(
+        "preprocess='auto': this network's own normalisation is not known, so ImageNet's is used for RGB images and "
+        "none for others; pass preprocess= (None for none) to choose"
+    )
+    return normaliser(IMAGENET_MEAN, IMAGENET_STD)(images) if images.shape[1] == 3 else images
+
+
+def normaliser(mean: Iterable[float], std: Iterable[float]) -> Preprocess:
+    """Return the function from images in [0, 1] to (images - mean) / std, a channel."""
+    means, stds = torch.tensor(list(mean)), torch.tensor(list(std))
+
+    def normalise(images: Tensor) -> Tensor:
+        if images.shape[1] != len(means):
+            raise ValueError(f"images must have {len(means)} channels for this network; {images.shape[1]} came")
+        return (images - means.to(images)[:, None, None]) / stds.to(images)[:, None, None]
+
+    return normalise
+
+
+@cache
+def say_once(message: str) -> None:
+    """Log a warning, the first time only."""
+    _log.warning(message)

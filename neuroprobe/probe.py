@@ -1,0 +1,134 @@
+"""Reading layers while a model runs: hooks that live exactly as long as a block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from neuroprobe.addresses import Layer, choose, find_layers, part_at, unknown_layer
+from neuroprobe.calls import Call, Watch
+from neuroprobe.models import left_as_found, unwrap
+from neuroprobe.readout import Readout, Reduce, Tokens, prefix_tokens
+
+Keep = Callable[[Layer, Tensor], None]  # told each chosen layer's output, which later operations may overwrite
+
+
+@contextmanager
+def tapping(model: nn.Module, layers: Sequence[Layer], keep: Keep) -> Iterator[None]:
+    """Tell ``keep`` the outputs of the layers in every forward pass of the block."""
+    wanted: dict[Call, list[Layer]] = {}
+    for layer in layers:
+        wanted.setdefault(layer.call, []).append(layer)
+
+    def see(call: Call, output: Any) -> None:
+        for layer in wanted.get(call, ()):
+            keep(layer, part_at(output, layer.part))
+
+    modules = {call.module for call in wanted if call.function is None}
+    with Watch(model, see, modules=modules, functions=any(call.function for call in wanted)):
+        yield
+
+
+class Probe(Mapping[str, Tensor]):
+    """Hold the responses of the last forward pass, while a block lasts.
+
+    The layers are found in the first forward pass of the block, which is run once more for it. The model's mode is
+    left alone: call ``model.eval()`` first where that is meant.
+
+    Example:
+        >>> import torch, neuroprobe
+        >>> model = neuroprobe.load_network("cnn7").eval()
+        >>> with neuroprobe.Probe(model, ["relu1", "relu6"]) as probe:
+        ...     logits = model(torch.rand(2, 3, 32, 32))
+        >>> probe["relu1"].shape
+        torch.Size([2, 32, 30, 30])
+
+    Args:
+        model: any ``nn.Module``.
+        layers: names, globs, or None for the outputs of all non-linearities.
+        reduce: ``"none"`` keeps whole outputs; ``"mean"``, ``"max"``, ``"center"`` give (images, units).
+        grad: keep the responses in the autograd graph.
+        unit_axis: the axis that counts the units, for layers where it is found wrong.
+        tokens: which tokens of a token layer are read: ``"patch"``, ``"cls"``, ``"all"``; ``reduce="none"`` keeps all.
+
+    Raises:
+        UnknownLayerError: if a layer is not there, on entry for a module's name, else in the first forward pass.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        layers: str | Sequence[str] | None = None,
+        *,
+        reduce: Reduce = "none",
+        grad: bool = False,
+        unit_axis: Mapping[str, int] | None = None,
+        tokens: Tokens = "patch",
+    ) -> None:
+        self._model = unwrap(model)
+        self._wanted = [layers] if isinstance(layers, str) else layers
+        self._readout = Readout(reduce, tokens, prefix_tokens(self._model))
+        self._grad, self._unit_axis = grad, unit_axis
+        self._responses: dict[str, Tensor] = {}
+        self._names: list[str] = []
+        self._undo = ExitStack()
+
+    def __enter__(self) -> Probe:
+        self._refuse_unknown_modules()
+        with ExitStack() as undo:
+            start = self._model.register_forward_pre_hook(self._start, with_kwargs=True)
+            undo.enter_context(start)
+            self._undo = undo.pop_all()
+        self._ready = False
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self._undo.__exit__(*exception)
+
+    def __getitem__(self, layer: str) -> Tensor:
+        if layer in self._responses:
+            return self._responses[layer]
+        if not self._names:
+            raise unknown_layer(layer, ["(none yet: no forward pass has run in this block)"])
+        raise unknown_layer(layer, self._names)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._responses)
+
+    def __len__(self) -> int:
+        return len(self._responses)
+
+    def _refuse_unknown_modules(self) -> None:
+        paths = [path for path, _ in self._model.named_modules() if path]
+        for name in self._wanted or ():
+            plain = name.partition(":")[0].partition("[")[0]
+            if not set(name) & set("*?/") and plain not in paths:
+                raise unknown_layer(name, paths)
+
+    def _start(self, model: nn.Module, inputs: tuple[Any, ...], named_inputs: dict[str, Any]) -> None:
+        self._responses.clear()
+        if not self._ready:
+            self._ready = True  # first: the pass that finds the layers comes through here too
+            try:
+                self._tap(model, inputs, named_inputs)
+            except BaseException:
+                self._ready = False
+                raise
+
+    def _tap(self, model: nn.Module, inputs: tuple[Any, ...], named_inputs: dict[str, Any]) -> None:
+        with left_as_found(model), torch.no_grad():
+            found = find_layers(model, inputs, named_inputs, unit_axis=self._unit_axis)
+        chosen = choose(found, self._wanted)
+        self._names = [layer.name for layer in chosen]
+        self._undo.enter_context(tapping(model, chosen, self._keep))
+
+    def _keep(self, layer: Layer, output: Tensor) -> None:
+        output = output if self._grad else output.detach()
+        if self._readout.reduce == "none":
+            self._responses[layer.name] = output.clone()  # as the layer gave it, unit axis in its place
+        else:
+            self._responses[layer.name] = self._readout.respond(self._readout.places(layer, output))

@@ -1,0 +1,108 @@
+"""From a layer's output to responses: which places of the map are read, and how they become one number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from neuroprobe.addresses import Layer
+
+Reduce = Literal["mean", "max", "center", "none"]
+Tokens = Literal["patch", "cls", "all"]
+_REDUCES, _TOKENS = ("mean", "max", "center", "none"), ("patch", "cls", "all")
+
+
+@dataclass(frozen=True)
+class Readout:
+    """How responses are read: ``reduce`` over the places of a map, ``tokens`` that count as places.
+
+    Raises:
+        ValueError: if ``reduce`` or ``tokens`` is none of those known.
+    """
+
+    reduce: Reduce = "mean"
+    tokens: Tokens = "patch"
+    prefix_tokens: int = 0  # class and register tokens, ahead of the patches
+
+    def __post_init__(self) -> None:
+        one_of("reduce", self.reduce, _REDUCES)
+        one_of("tokens", self.tokens, _TOKENS)
+
+    def places(self, layer: Layer, output: Tensor) -> Tensor:
+        """Return a view (images, units, *grid) of the places that are read."""
+        maps = output.movedim(layer.unit_axis, 1)
+        if layer.is_tokens:
+            maps = self._tokens_read(layer, maps)
+        return _center(maps) if self.reduce == "center" else maps
+
+    def grid(self, layer: Layer) -> tuple[int, ...]:
+        """Return the lengths of the axes of places that ``places`` returns for a layer."""
+        output = torch.empty(layer.shape, device="meta")
+        return tuple(self.places(layer, output).shape[2:])
+
+    def respond(self, maps: Tensor) -> Tensor:
+        """Reduce (images, units, *grid) to responses (images, units); ``none`` keeps a copy of the maps."""
+        if self.reduce == "none":
+            return maps.clone()
+        if maps.ndim == 2:
+            return maps.to(torch.promote_types(maps.dtype, torch.float32), copy=True)
+        axes = tuple(range(2, maps.ndim))
+        if self.reduce == "max":
+            return maps.amax(axes).to(torch.promote_types(maps.dtype, torch.float32))
+        return maps.mean(axes, dtype=torch.promote_types(maps.dtype, torch.float32))
+
+    def _tokens_read(self, layer: Layer, maps: Tensor) -> Tensor:
+        if self.tokens == "all":
+            return maps
+        if self.tokens == "cls":
+            if self.prefix_tokens == 0:
+                raise ValueError(f"tokens='cls' wants a class token; none is known of this network ({layer.name})")
+            return maps[:, :, :1]
+        return maps[:, :, self.prefix_tokens :]
+
+
+def _center(maps: Tensor) -> Tensor:
+    """Return the place at (H // 2, W // 2); tokens are laid out as the square they come from."""
+    if maps.ndim == 3 and round(maps.shape[2] ** 0.5) ** 2 == maps.shape[2]:
+        maps = maps.unflatten(2, (round(maps.shape[2] ** 0.5), -1))
+    for axis in range(2, maps.ndim):
+        middle = maps.shape[axis] // 2
+        maps = maps.narrow(axis, middle, 1)
+    return maps.flatten(2).squeeze(2) if maps.ndim > 2 else maps
+
+
+class Rectifier:
+    """Clip responses at zero, and remember which layers had any below: those are *signed*."""
+
+    def __init__(self, *, clip: bool = True) -> None:
+        self._clip = clip  # False: only remember
+        self._lowest: dict[str, Tensor] = {}
+
+    def __call__(self, layer: Layer, maps: Tensor) -> Tensor:
+        """Return max(maps, 0)."""
+        lowest = maps.amin()
+        self._lowest[layer.name] = torch.minimum(self._lowest.get(layer.name, lowest), lowest)
+        if not self._clip:
+            return maps
+        # to ask a GPU would wait for it; on a CPU the answer saves a copy of the map
+        return maps.clamp_min(0) if maps.is_cuda or lowest < 0 else maps
+
+    def is_signed(self, layer: Layer) -> bool:
+        """Whether any value of the layer so far was below zero."""
+        return bool(self._lowest[layer.name] < 0)
+
+
+def prefix_tokens(model: nn.Module) -> int:
+    """Return how many class and register tokens a transformer puts ahead of its patches."""
+    if hasattr(model, "num_prefix_tokens"):  # timm
+        return int(model.num_prefix_tokens)  # type: ignore[arg-type]
+    return int(any(getattr(model, name, None) is not None for name in ("class_token", "cls_token")))
+
+
+def one_of(what: str, value: object, known: tuple[object, ...]) -> None:
+    """Raise a ValueError that lists the choices where a value is none of them."""
+    if value not in known:
+        raise ValueError(f"{what} must be one of {', '.join(map(repr, known))}; {value!r} came")

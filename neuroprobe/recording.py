@@ -1,0 +1,161 @@
+"""Recording: one forward pass over the data serves every layer and every statistic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from neuroprobe.addresses import Layer, choose
+from neuroprobe.data import Batch, Data, open_images
+from neuroprobe.preparation import Preparation, Preprocess, prepare
+from neuroprobe.probe import tapping
+from neuroprobe.progress import progress_bar
+from neuroprobe.provenance import made_from
+from neuroprobe.readout import Readout, Rectifier, Reduce, Tokens, prefix_tokens
+from neuroprobe.reducers import Observed, Reducer, Responses, named_reducers
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from neuroprobe.results import Recording
+
+States = dict[str, dict[str, Any]]  # reducer -> layer -> state
+
+
+def record(
+    model: nn.Module,
+    data: Data,
+    layers: str | Sequence[str] | None = None,
+    *,
+    reduce: Reduce = "mean",
+    reducers: Mapping[str, Any] | str | Sequence[str] | None = None,
+    preprocess: Literal["auto"] | Preprocess | None = "auto",
+    batch_size: int | None = None,
+    device: torch.device | str | None = None,
+    progress: bool = True,
+    unit_axis: Mapping[str, int] | None = None,
+    tokens: Tokens = "patch",
+    dtype: torch.dtype | None = None,
+) -> Recording:
+    """Record the responses of every unit to every image, or streaming statistics of them, in one pass.
+
+    Example:
+        >>> import torch, neuroprobe
+        >>> model = neuroprobe.load_network("cnn7")
+        >>> recording = neuroprobe.record(model, torch.rand(8, 3, 32, 32), ["relu1"])
+        >>> recording.curves["relu1"].shape
+        (8, 32)
+        >>> recording = neuroprobe.record(model, torch.rand(8, 3, 32, 32), reducers=["moments"])
+        >>> recording.reduced["moments"]["relu7"].mean.shape
+        torch.Size([512])
+
+    Args:
+        model: any ``nn.Module`` that takes images (N, C, H, W); it is run in eval mode and left as it was found.
+        data: images in [0, 1], with or without labels: tensors, a Dataset, a DataLoader or a folder.
+        layers: names, globs, or None for the outputs of all non-linearities.
+        reduce: ``"mean"``, ``"max"`` or ``"center"`` of a map, or ``"none"`` for whole maps (memory grows fast).
+        reducers: names (``"moments"``, ``"class_moments"``, ``"top_images"``) or a mapping from names to functions of
+            ``neuroprobe.reducers.Observed``. With them no single response is kept, and memory does not grow.
+        preprocess: ``"auto"`` for the network's own normalisation, None, or a function of images.
+        batch_size: None for one that suits the image size.
+        device: None for the network's own.
+        progress: show a bar on a terminal.
+        unit_axis: the axis that counts the units, for layers where it is found wrong.
+        tokens: which tokens of a token layer are read: ``"patch"``, ``"cls"``, ``"all"``.
+        dtype: ``torch.bfloat16`` or ``torch.float16`` to run the network in lower precision.
+
+    Returns:
+        A ``Recording``: ``.curves[layer]`` (image, unit), in response units; with reducers ``.reduced[name][layer]``.
+
+    Raises:
+        UnknownLayerError, ValueError, TypeError: for input that does not fit; RuntimeError: if the forward pass raises.
+    """
+    from neuroprobe.results import Recording
+
+    chosen = {"responses": Responses.of} if reducers is None else named_reducers(reducers)  # type: ignore[arg-type]
+    if reducers is not None and reduce == "none":
+        raise ValueError("reducers take one response a unit: reduce must be 'mean', 'max' or 'center', not 'none'")
+    prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
+    shape = prepared.expected.size if prepared.expected else None
+    images = open_images(data, batch_size=batch_size, shape=shape, any_range=preprocess is None)
+    readout = Readout(reduce, tokens, prefix_tokens(prepared.model))
+    found, states = observe(
+        prepared, images, layers, chosen, readout, unit_axis=unit_axis, total=images.count if progress else None,
+        progress=progress,
+    )  # fmt: skip
+    meta = made_from(prepared.model, found) | {
+        "data": images.source,
+        "classes": images.classes,
+        "reduce": reduce,
+        "tokens": tokens,
+    }
+    if reducers is not None:
+        return Recording(_unit_table(found), {}, meta, reduced=states)
+    curves = {layer.name: _labelled(layer, states["responses"][layer.name].values) for layer in found}
+    return Recording(_unit_table(found), curves, meta, reduced={})
+
+
+def observe(
+    prepared: Preparation,
+    batches: Iterable[Batch],
+    layers: str | Sequence[str] | None,
+    reducers: Mapping[str, Reducer],
+    readout: Readout,
+    *,
+    unit_axis: Mapping[str, int] | None = None,
+    rectifier: Rectifier | None = None,
+    total: int | None = None,
+    progress: bool = True,
+) -> tuple[list[Layer], States]:
+    """Run the network over batches and let every reducer see every chosen layer; return the layers and the sums."""
+    states: States = {name: {} for name in reducers}
+    current: list[Batch] = []
+
+    def keep(layer: Layer, output: Tensor) -> None:
+        maps = readout.places(layer, output.detach())
+        maps = rectifier(layer, maps) if rectifier else maps
+        seen = Observed(_finite(layer, readout.respond(maps)), maps, current[0].numbers, current[0].labels)
+        for name, reducer in reducers.items():
+            state, so_far = reducer(seen), states[name].get(layer.name)
+            states[name][layer.name] = state if so_far is None else so_far + state
+
+    remaining = iter(batches)
+    first = next(remaining)
+    with prepared.at_rest():
+        found = choose(prepared.layers(first.images, unit_axis), layers)
+        with tapping(prepared.model, found, keep), progress_bar("recording", total, shown=progress) as bar:
+            for batch in chain([first], remaining):
+                current[:] = [batch]
+                prepared.forward(prepared.prepared(batch.images))
+                bar.update(len(batch.images))
+    return found, states
+
+
+def _finite(layer: Layer, responses: Tensor) -> Tensor:
+    if not torch.isfinite(responses).all():
+        raise ValueError(
+            f"layer {layer.name!r} gave NaN or infinite responses to finite images: are the network's weights finite, "
+            f"and is its precision ({responses.dtype}) wide enough?"
+        )
+    return responses
+
+
+def _unit_table(found: Sequence[Layer]) -> pd.DataFrame:
+    import pandas as pd
+
+    index = pd.MultiIndex.from_tuples([(layer.name, unit) for layer in found for unit in range(layer.units)])
+    return pd.DataFrame({"status": "ok"}, index=index.set_names(["layer", "unit"]))
+
+
+def _labelled(layer: Layer, values: Tensor) -> xr.DataArray:
+    """Label responses (images, units), or whole maps (images, units, *grid)."""
+    import xarray as xr
+
+    places = {0: (), 1: ("token",), 2: ("y", "x"), 3: ("z", "y", "x")}[values.ndim - 2]
+    coordinates = {"image": range(len(values)), "unit": range(values.shape[1])}
+    return xr.DataArray(values.float().numpy(), dims=("image", "unit", *places), coords=coordinates, name=layer.name)
