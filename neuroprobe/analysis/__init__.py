@@ -1,0 +1,1 @@
+"""Pure functions from responses to indices; one public call a file, and nothing is drawn here."""
