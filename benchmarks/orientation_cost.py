@@ -10,12 +10,12 @@ the ratio is of medians. Memory: the highest resident set above model and import
 from __future__ import annotations
 
 import argparse
-import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
@@ -66,9 +66,16 @@ def print_rise_of_memory(name: str, what: str) -> None:
     network = neuroprobe.load_network(name, None)
     stimuli = stimuli_for(network)
     passes: dict[str, Callable[[torch.nn.Module, StimulusSet], float]] = {"plain": plain_pass, "orientation": measured}
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    Path("/proc/self/clear_refs").write_text("5")  # from here on the peak counts anew (Linux)
+    before = _resident("VmRSS")
     passes[what](network, stimuli)
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    print(_resident("VmHWM") - before)
+
+
+def _resident(field: str) -> float:
+    """Return this process's resident memory (VmRSS) or its peak (VmHWM), MiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field))
 
 
 def main() -> None:

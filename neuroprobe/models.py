@@ -127,11 +127,27 @@ def _run_eagerly(model: nn.Module) -> Iterator[None]:
             module._compiled_call_impl = call  # noqa: SLF001
 
 
+class _ReadingError(Exception):
+    """Carries an error of what reads the layers through the forward pass, whose own it is not."""
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Mark errors of a block inside a hook, so that ``forward_explained`` lets them pass as they are."""
+    try:
+        yield
+    except Exception as error:
+        raise _ReadingError from error
+
+
 @contextmanager
 def forward_explained(model: nn.Module, images: Tensor) -> Iterator[None]:
     """Say what the model was given when its forward pass raises."""
     try:
         yield
+    except _ReadingError as carrier:
+        assert carrier.__cause__ is not None  # noqa: S101 - it is only raised from another
+        raise carrier.__cause__ from None
     except Exception as error:
         raise RuntimeError(
             f"the forward pass of {type(model).__name__} raised {type(error).__name__}: {error}\nIt was given images "

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from neuroprobe.addresses import Layer, find_layers
+from neuroprobe.addresses import DRY_RUN_IMAGES, Layer, find_layers
 from neuroprobe.models import at_rest, device_of, dtype_of, forward_explained, unwrap
 from neuroprobe.networks.expected import IMAGENET_MEAN, IMAGENET_STD, Expected, expected_input
 
@@ -50,9 +50,9 @@ class Preparation:
         with forward_explained(self.model, images):
             return self.model(images)
 
-    def layers(self, images: Tensor, unit_axis: Mapping[str, int] | None) -> list[Layer]:
-        """Find the layers by a dry pass over the first image of a batch, twice."""
-        pair = self.prepared(images[:1].expand(2, *images.shape[1:]))
+    def layers(self, image: Tensor, unit_axis: Mapping[str, int] | None) -> list[Layer]:
+        """Find the layers by a dry pass over an image (1, C, H, W), twice."""
+        pair = self.prepared(image.expand(DRY_RUN_IMAGES, *image.shape[1:]))
         with forward_explained(self.model, pair):
             return find_layers(self.model, (pair,), unit_axis=unit_axis)
 
@@ -105,7 +105,7 @@ def normaliser(mean: Iterable[float], std: Iterable[float]) -> Preprocess:
     def normalise(images: Tensor) -> Tensor:
         if images.shape[1] != len(means):
             raise ValueError(f"images must have {len(means)} channels for this network; {images.shape[1]} came")
-        return (images - means.to(images)[:, None, None]) / stds.to(images)[:, None, None]
+        return (images - means.to(images)[:, None, None]).div_(stds.to(images)[:, None, None])
 
     return normalise
 

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from neuroprobe.addresses import Layer, choose
 from neuroprobe.data import Batch, Data, open_images
+from neuroprobe.models import reading
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.probe import tapping
 from neuroprobe.progress import progress_bar
 from neuroprobe.provenance import made_from
 from neuroprobe.readout import Readout, Rectifier, Reduce, Tokens, prefix_tokens
-from neuroprobe.reducers import Observed, Reducer, Responses, named_reducers
+from neuroprobe.reducers import Observed, Reducer, named_reducers
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
     from neuroprobe.results import Recording
-
-States = dict[str, dict[str, Any]]  # reducer -> layer -> state
 
 
 def record(
@@ -77,63 +79,106 @@ def record(
     """
     from neuroprobe.results import Recording
 
-    chosen = {"responses": Responses.of} if reducers is None else named_reducers(reducers)  # type: ignore[arg-type]
     if reducers is not None and reduce == "none":
         raise ValueError("reducers take one response a unit: reduce must be 'mean', 'max' or 'center', not 'none'")
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
     shape = prepared.expected.size if prepared.expected else None
     images = open_images(data, batch_size=batch_size, shape=shape, any_range=preprocess is None)
+    total = images.count
+    observer = Kept(total) if reducers is None else Summed(named_reducers(reducers))
     readout = Readout(reduce, tokens, prefix_tokens(prepared.model))
-    found, states = observe(
-        prepared, images, layers, chosen, readout, unit_axis=unit_axis, total=images.count if progress else None,
-        progress=progress,
-    )  # fmt: skip
+    found = observe(prepared, images, layers, observer, readout, unit_axis=unit_axis, total=total, progress=progress)
     meta = made_from(prepared.model, found) | {
         "data": images.source,
         "classes": images.classes,
         "reduce": reduce,
         "tokens": tokens,
     }
-    if reducers is not None:
-        return Recording(_unit_table(found), {}, meta, reduced=states)
-    curves = {layer.name: _labelled(layer, states["responses"][layer.name].values) for layer in found}
+    if isinstance(observer, Summed):
+        return Recording(_unit_table(found), {}, meta, reduced=observer.states)
+    curves = {layer.name: _labelled(layer, observer.responses(layer)) for layer in found}
     return Recording(_unit_table(found), curves, meta, reduced={})
+
+
+class Summed:
+    """An observer that feeds reducers, and holds their sums."""
+
+    def __init__(self, reducers: Mapping[str, Reducer]) -> None:
+        self._reducers = reducers
+        self.states: dict[str, dict[str, Any]] = {name: {} for name in reducers}  # reducer -> layer -> state
+
+    def __call__(self, layer: Layer, seen: Observed) -> None:
+        for name, reducer in self._reducers.items():
+            state, so_far = reducer(seen), self.states[name].get(layer.name)
+            self.states[name][layer.name] = state if so_far is None else so_far + state
+
+
+class Kept:
+    """An observer that keeps every response, on the CPU, in one table a layer."""
+
+    def __init__(self, images: int | None) -> None:
+        # one block made at the start: many small ones between the maps would keep the freed memory from being reused
+        self._expected = images or 1
+        self._tables: dict[str, Tensor] = {}
+        self._filled: Counter[str] = Counter()
+
+    def __call__(self, layer: Layer, seen: Observed) -> None:
+        new = seen.responses
+        table = self._tables.get(layer.name, torch.empty(0, *new.shape[1:]))
+        start, end = self._filled[layer.name], self._filled[layer.name] + len(new)
+        if end > len(table):
+            roomier = torch.empty(max(self._expected, end, 2 * len(table)), *new.shape[1:])
+            roomier[:start] = table[:start]
+            table = self._tables[layer.name] = roomier
+        table[start:end] = new
+        self._filled[layer.name] = end
+
+    def responses(self, layer: Layer) -> NDArray[np.float32]:
+        """Return a layer's responses, (images, units), or whole maps (images, units, *grid)."""
+        return self._tables[layer.name][: self._filled[layer.name]].numpy()
 
 
 def observe(
     prepared: Preparation,
     batches: Iterable[Batch],
     layers: str | Sequence[str] | None,
-    reducers: Mapping[str, Reducer],
+    observer: Callable[[Layer, Observed], None],
     readout: Readout,
     *,
     unit_axis: Mapping[str, int] | None = None,
     rectifier: Rectifier | None = None,
     total: int | None = None,
     progress: bool = True,
-) -> tuple[list[Layer], States]:
-    """Run the network over batches and let every reducer see every chosen layer; return the layers and the sums."""
-    states: States = {name: {} for name in reducers}
-    current: list[Batch] = []
+) -> list[Layer]:
+    """Run the network over batches and show the observer what every chosen layer did; return the layers."""
+    current: dict[str, Any] = {}
+
+    def bring(batch: Batch) -> Tensor:
+        # only what observers need is kept: the images as they came would be memory beside the network's own
+        current.update(images=batch.numbers, labels=batch.labels)
+        return prepared.prepared(batch.images)
 
     def keep(layer: Layer, output: Tensor) -> None:
-        maps = readout.places(layer, output.detach())
-        maps = rectifier(layer, maps) if rectifier else maps
-        seen = Observed(_finite(layer, readout.respond(maps)), maps, current[0].numbers, current[0].labels)
-        for name, reducer in reducers.items():
-            state, so_far = reducer(seen), states[name].get(layer.name)
-            states[name][layer.name] = state if so_far is None else so_far + state
+        with reading():
+            maps = readout.places(layer, output.detach())
+            maps = rectifier(layer, maps) if rectifier else maps
+            observer(layer, Observed(_finite(layer, readout.respond(maps)), maps, **current))
 
+    sample, batches = _first_image(batches)
+    with prepared.at_rest():
+        found = choose(prepared.layers(sample, unit_axis), layers)
+        with tapping(prepared.model, found, keep), progress_bar("recording", total, shown=progress) as bar:
+            for images in map(bring, batches):
+                prepared.forward(images)
+                bar.update(len(images))
+    return found
+
+
+def _first_image(batches: Iterable[Batch]) -> tuple[Tensor, Iterator[Batch]]:
+    """Return a copy of the first image (1, C, H, W), and the batches from the first on."""
     remaining = iter(batches)
     first = next(remaining)
-    with prepared.at_rest():
-        found = choose(prepared.layers(first.images, unit_axis), layers)
-        with tapping(prepared.model, found, keep), progress_bar("recording", total, shown=progress) as bar:
-            for batch in chain([first], remaining):
-                current[:] = [batch]
-                prepared.forward(prepared.prepared(batch.images))
-                bar.update(len(batch.images))
-    return found, states
+    return first.images[:1].clone(), chain([first], remaining)
 
 
 def _finite(layer: Layer, responses: Tensor) -> Tensor:
@@ -152,10 +197,10 @@ def _unit_table(found: Sequence[Layer]) -> pd.DataFrame:
     return pd.DataFrame({"status": "ok"}, index=index.set_names(["layer", "unit"]))
 
 
-def _labelled(layer: Layer, values: Tensor) -> xr.DataArray:
+def _labelled(layer: Layer, values: NDArray[np.float32]) -> xr.DataArray:
     """Label responses (images, units), or whole maps (images, units, *grid)."""
     import xarray as xr
 
     places = {0: (), 1: ("token",), 2: ("y", "x"), 3: ("z", "y", "x")}[values.ndim - 2]
     coordinates = {"image": range(len(values)), "unit": range(values.shape[1])}
-    return xr.DataArray(values.float().numpy(), dims=("image", "unit", *places), coords=coordinates, name=layer.name)
+    return xr.DataArray(values, dims=("image", "unit", *places), coords=coordinates, name=layer.name)

@@ -157,30 +157,10 @@ class TopImages:
 
     def _best(self) -> TopImages:
         by_image = self.images.argsort(1)  # so that the stable sort by value leaves ties in this order
-        order = self.values.gather(1, by_image).argsort(1, descending=True, stable=True)
+        order = self.values.gather(1, by_image).argsort(dim=1, descending=True, stable=True)
         best = by_image.gather(1, order)[:, : self.k]
         places = self.places.gather(1, best[..., None].expand(-1, -1, self.places.shape[2]))
         return TopImages(self.k, self.values.gather(1, best), self.images.gather(1, best), places)
-
-
-@dataclass(frozen=True, eq=False)
-class Responses:
-    """Every response, kept: what ``record`` returns where no reducer is named. Its memory grows with the images."""
-
-    chunks: tuple[Tensor, ...]  # each (images, units)
-
-    @classmethod
-    def of(cls, observed: Observed) -> Responses:
-        """Return a copy of the responses of one batch, on the CPU."""
-        return cls((observed.responses.cpu(),))
-
-    def __add__(self, other: Responses) -> Responses:
-        return Responses(self.chunks + other.chunks)
-
-    @property
-    def values(self) -> Tensor:
-        """The responses of all images, (images, units)."""
-        return torch.cat(self.chunks)
 
 
 STATES: dict[str, type] = {kind.__name__: kind for kind in (Moments, ClassMoments, TopImages)}

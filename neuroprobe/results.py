@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from html import escape
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from neuroprobe import store
 from neuroprobe.curves import von_mises
@@ -92,7 +92,7 @@ class Result:
         """Draw the headline layer by layer."""
         from neuroprobe import plots
 
-        return plots.index_by_layer(self, self.headline).get_figure(root=True)
+        return cast("Figure", plots.index_by_layer(self, self.headline).figure)
 
     def save(self, path: str | Path, overwrite: bool = False) -> Path:
         """Save to one Zarr store, whole or not at all; :func:`load` reads it back."""

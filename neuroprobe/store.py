@@ -10,6 +10,7 @@ import json
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
+from time import sleep
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 FORMAT = 1  # raise it when an older neuroprobe could not read what this one writes
+_LAST_WRITES = 0.1  # seconds in which a write that is under way ends
+_ATTEMPTS = 5  # then the folder cannot be removed at all
 
 
 def write(contents: Contents, path: str | Path, *, overwrite: bool = False) -> Path:
@@ -54,27 +57,34 @@ def _refuse_to_clobber(place: Path, *, overwrite: bool) -> None:
 
 @contextmanager
 def _moved_when_whole(place: Path) -> Iterator[Path]:
-    """Yield a folder beside ``place`` that takes its place after the block, or is gone if the block failed."""
-    partial = place.with_name(f".{place.name}.{uuid4().hex[:8]}.partial")
+    """Yield a folder beside ``place`` that takes its place after the block, or is gone if anything failed.
+
+    A result that was there before goes only once the new one has arrived.
+    """
+    partial, old = (place.with_name(f".{place.name}.{uuid4().hex[:8]}.{what}") for what in ("partial", "old"))
     try:
         yield partial
-        _put(partial, place)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _put(partial: Path, place: Path) -> None:
-    """Move a whole store to its place; an old one there goes only once the new one has arrived."""
-    if not place.exists():
+        if place.exists():
+            place.rename(old)
         partial.rename(place)
-        return
-    old = place.rename(place.with_name(f".{place.name}.{uuid4().hex[:8]}.old"))
-    try:
-        partial.rename(place)
+        shutil.rmtree(old, ignore_errors=True)
     except BaseException:
-        old.rename(place)
+        if old.exists() and not place.exists():
+            old.rename(place)
+        _remove_for_good(partial)
         raise
-    shutil.rmtree(old)
+    finally:
+        if place.exists():  # Ctrl-C may have come while the old one was being removed
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove_for_good(folder: Path) -> None:
+    """Remove a folder to which Zarr's own thread may still be writing what Ctrl-C cut short."""
+    for _ in range(_ATTEMPTS):
+        sleep(_LAST_WRITES)
+        if not folder.exists():
+            return
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write_tree(contents: Contents, folder: Path) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from neuroprobe.addresses import Layer
 from neuroprobe.analysis.tuning import PRESETS, SIGNIFICANT_Q, Responses, Rules, is_tuned, unit_columns
@@ -20,8 +21,7 @@ from neuroprobe.networks.untrained import untrained
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.provenance import made_from
 from neuroprobe.readout import Readout, Rectifier, Tokens, one_of, prefix_tokens
-from neuroprobe.recording import observe
-from neuroprobe.reducers import Responses as AllResponses
+from neuroprobe.recording import Kept, observe
 from neuroprobe.stimuli import StimulusSet, gratings
 
 if TYPE_CHECKING:
@@ -176,18 +176,20 @@ class _Experiment:
 
     def run(self, prepared: Preparation, layers: str | Sequence[str] | None) -> _Run:
         rectifier = Rectifier(clip=self.clip)
-        found, states = observe(
+        total = len(self.stimuli) + 1
+        kept = Kept(total)
+        found = observe(
             prepared,
             self._batches(prepared.device),
             layers,
-            {"responses": AllResponses.of},
+            kept,
             self.readout,
             unit_axis=self.unit_axis,
             rectifier=rectifier,
-            total=len(self.stimuli) + 1,
+            total=total,
             progress=self.progress,
         )
-        responses = {name: state.values.float().numpy() for name, state in states["responses"].items()}
+        responses = {layer.name: kept.responses(layer) for layer in found}
         return _Run(prepared, found, responses, {layer.name: rectifier.is_signed(layer) for layer in found})
 
     def table(self, run: _Run, *, permutations: int, seed: int) -> pd.DataFrame:
@@ -233,11 +235,9 @@ class _Experiment:
         }
 
     def _batches(self, device: torch.device) -> Iterator[Batch]:
-        first = 0
-        for images in self.stimuli.batches(self.batch_size, device):
-            yield Batch(images, None, torch.arange(first, first + len(images)))
-            first += len(images)
-        yield Batch(self.stimuli.blank[None].to(device), None, torch.tensor([first]))
+        # map, where a loop would hold on to each batch while the network runs
+        images = chain(self.stimuli.batches(self.batch_size, device), [self.stimuli.blank[None].to(device)])
+        return map(_unlabelled, images, count(0, self.batch_size))
 
     def _cube(self, run: _Run, layer: Layer) -> NDArray[np.float32]:
         return np.ascontiguousarray(run.responses[layer.name][:-1].T).reshape(layer.units, *self.stimuli.shape)
@@ -252,6 +252,10 @@ class _Experiment:
             phases=axes["phase"],
             one_place=prod(self.readout.grid(layer)) == 1,
         )
+
+
+def _unlabelled(images: Tensor, first: int) -> Batch:
+    return Batch(images, None, torch.arange(first, first + len(images)))
 
 
 def _own_control(experiment: _Experiment, run: _Run, control: str | None, seed: int) -> _Run | None:

@@ -1,0 +1,8 @@
+"""Pictures of results: one function a picture, each takes a result and an optional ``ax``."""
+
+from neuroprobe.plots.index_by_layer import index_by_layer
+from neuroprobe.plots.overview import overview
+from neuroprobe.plots.stimulus_sheet import stimulus_sheet
+from neuroprobe.plots.tuning_curves import tuning_curves
+
+__all__ = ["index_by_layer", "overview", "stimulus_sheet", "tuning_curves"]

@@ -1,0 +1,91 @@
+"""An index's distribution in every layer, beside the control's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neuroprobe.plots.style import (
+    BLUE,
+    GREY,
+    INK,
+    LABELS,
+    LEGEND_ROW,
+    SKY,
+    VERMILION,
+    layer_ticks,
+    new_axes,
+    plain_numbers,
+    styled,
+)
+from neuroprobe.results import SELECTIVE, by_layer, named, quartiles
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from neuroprobe.results import Result
+
+_GOLDEN = (5**0.5 - 1) / 2  # multiples of it, modulo 1, spread evenly however many there are
+
+
+@styled
+def index_by_layer(result: Result, index: str = "gosi", ax: Axes | None = None) -> Axes:
+    """Draw an index of every unit, with median and quartiles, layer by layer in order of execution.
+
+    Where there is a control, its median and 95th percentile stand beside them: a unit above the latter
+    exceeds what the architecture alone gives.
+    """
+    numbers = result.units.select_dtypes(["number", "boolean", "bool"])
+    values = numbers[named("column", index, numbers)].astype(float)
+    axes = ax or new_axes(max(3.5, min(7, 0.3 * len(result.layers))), 2.4)
+    draw_units(axes, values)
+    if result.control is not None:
+        draw_control(axes, result.control[index].astype(float), str(result.meta.get("control", "")))
+    draw_quartiles(axes, values)
+    if index == "gosi":
+        axes.axhline(SELECTIVE, color=VERMILION, lw=0.7, ls=":", label=f"gOSI = {SELECTIVE}", zorder=1)
+    axes.set_ylabel(LABELS.get(index, index))
+    axes.set_ylim(bottom=0 if values.min() >= 0 else None)
+    plain_numbers(axes.yaxis, 6)
+    layer_ticks(axes, result.layers)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), **LEGEND_ROW)
+    return axes
+
+
+def draw_units(axes: Axes, values: pd.Series[float]) -> None:
+    """Strew each layer's units, lightly, over its slot."""
+    place = by_layer(values).ngroup()
+    jitter = (by_layer(values).cumcount() * _GOLDEN) % 1 - 0.5
+    alpha = 0.6 if len(values) < 3000 else 0.3
+    axes.plot(place + 0.6 * jitter, values, "o", color=SKY, ms=1.5, mew=0, alpha=alpha, rasterized=True, zorder=2)
+
+
+def draw_quartiles(axes: Axes, values: pd.Series[float]) -> None:
+    """Draw each layer's median as a dot on a bar from quartile to quartile."""
+    median, lower, upper = quartiles(values).to_numpy().T
+    places = np.arange(len(median))
+    axes.vlines(places, lower, upper, color=BLUE, lw=1.8, zorder=4)
+    axes.plot(
+        places, median, "o-", color=BLUE, ms=3.5, lw=0.6, mec="white", mew=0.5, label="Median, quartiles", zorder=5
+    )
+
+
+def draw_control(axes: Axes, values: pd.Series[float], name: str) -> None:
+    """Draw the control's median, and its 95th percentile as a dash across each layer's slot."""
+    control, order = (name or "control").capitalize(), values.index.unique("layer")
+    median, high = (by_layer(values).quantile(share).reindex(order).to_numpy() for share in (0.5, 0.95))
+    places = np.arange(len(order))
+    axes.plot(
+        places,
+        median,
+        "o",
+        mfc="white",
+        mec=GREY,
+        ms=3.2,
+        mew=0.8,
+        label=f"{control}: median",
+        zorder=3,
+    )
+    axes.hlines(high, places - 0.4, places + 0.4, color=INK, lw=0.9, label="95th percentile", zorder=3)

@@ -1,0 +1,155 @@
+"""The look of the pictures: colours, sizes and words, for as long as one is drawn."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from functools import wraps
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from matplotlib.axes import Axes
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# Okabe & Ito (2008): told apart with every common colour vision, and most of them in grey
+INK, BLUE, VERMILION, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
+ORANGE, SKY, PURPLE, GREY = "#E69F00", "#56B4E9", "#CC79A7", "#999999"
+COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
+
+LABELS = {
+    "orientation": "Orientation (deg)",
+    "frequency": "Frequency (cycles/pixel)",
+    "width": "Width (pixels)",
+    "gosi": "Selectivity (gOSI)",
+    "gosi_blank": "gOSI above blank",
+    "osi": "OSI",
+    "opr": "Orthogonal / preferred",
+    "bandwidth": "Bandwidth (deg)",
+    "preferred_orientation": "Preferred orientation (deg)",
+    "preferred_frequency": "Preferred frequency (cycles/pixel)",
+    "orientation_range": "Orientation range (deg)",
+    "f1_f0": "F1 / F0",
+    "fit_r2": "Fit $R^2$",
+    "mean": "Mean response (a.u.)",
+    "peak_response": "Peak response (a.u.)",
+}
+
+_LOOK: Any = {
+    "font.size": 7,
+    "axes.titlesize": 7,
+    "axes.labelsize": 7,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "legend.fontsize": 6.5,
+    "legend.frameon": False,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 3,
+}
+LEGEND_ROW: Any = {
+    "ncols": 4,
+    "borderpad": 0,
+    "borderaxespad": 0.3,
+    "handlelength": 1.2,
+    "handletextpad": 0.5,
+    "columnspacing": 1,
+}
+_UNSEEN = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}  # backends that open no window
+_LABEL_INCHES, _LETTER_INCHES = 0.1, 0.055  # height of a tick label's line, width of its letters
+
+
+def styled(draw: Callable[P, R]) -> Callable[P, R]:
+    """Draw in our look, and leave the user's as it was."""
+
+    @wraps(draw)
+    def in_style(*args: P.args, **kwargs: P.kwargs) -> R:
+        with mpl.rc_context(_LOOK):
+            return draw(*args, **kwargs)
+
+    return in_style
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Make a figure, in inches, that pyplot knows only where somebody looks.
+
+    Pyplot keeps each of its figures alive until it is closed: a script that saves a thousand pictures
+    would keep a thousand. Where no window opens, nobody needs pyplot to find the figure.
+    """
+    if mpl.get_backend().lower() in _UNSEEN:
+        return unseen_figure(width, height)
+    import matplotlib.pyplot as plt
+
+    return plt.figure(figsize=(width, height), layout="constrained")
+
+
+def new_axes(width: float, height: float, **kwargs: Any) -> Axes:
+    """Make a figure with one Axes; ``kwargs`` go to ``add_subplot``."""
+    return new_figure(width, height).add_subplot(**kwargs)
+
+
+def unseen_axes(width: float, height: float) -> Axes:
+    """Make a figure with one Axes that no window shows."""
+    return unseen_figure(width, height).add_subplot()
+
+
+def unseen_figure(width: float, height: float) -> Figure:
+    """Make a figure that no window shows."""
+    return Figure((width, height), layout="constrained", dpi=150)
+
+
+def as_img(figure: Any) -> str:
+    """Turn a figure into an HTML image that needs no file."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=150)
+    data = b64encode(buffer.getvalue()).decode()
+    width = f'width="{100 * figure.get_figwidth():.0f}" style="max-width: 100%"'
+    return f'<img alt="overview" {width} src="data:image/png;base64,{data}">'
+
+
+def layer_ticks(axes: Axes, layers: Sequence[str]) -> None:
+    """Name the layers along x: level where there is room, else upright, else number them."""
+    slot = axes.get_window_extent().width / axes.figure.dpi / len(layers)  # inches a layer
+    names = [shorten(layer) for layer in layers]
+    upright = slot < _LETTER_INCHES * max(map(len, names)) + 0.05
+    if too_many := slot < _LABEL_INCHES:
+        places = sorted({0, *range(9, len(layers), 10)})
+        axes.set_xticks(places, [str(place + 1) for place in places])
+    else:
+        axes.set_xticks(range(len(layers)), names, rotation=90 if upright else 0)
+    axes.set_xlabel("Layer, in order of execution" if too_many else "Layer")
+    axes.tick_params(axis="x", labelsize=mpl.rcParams["xtick.labelsize"])
+    margin = max(0.7, (4 - len(layers)) / 2)  # so that a single layer does not fill the width
+    axes.set_xlim(-margin, len(layers) - 1 + margin)
+
+
+def shorten(name: str, length: int = 20) -> str:
+    """Keep the end of a long name, where neighbours differ; a dollar in it opens no formula."""
+    short = name if len(name) <= length else "…" + name[1 - length :]
+    return short.replace("$", r"\$")
+
+
+def plain_numbers(axis: Any, most: int = 3) -> None:
+    """Mark few, round values, without zeros after the point."""
+    axis.set_major_locator(MaxNLocator(most, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(lambda number, _: f"{number:g}")
+
+
+def panel_letter(axes: Axes, letter: str) -> None:
+    """Set a bold letter to the upper left of the panel, clear of its labels."""
+    axes.annotate(
+        letter, (0, 1), (-30, 8), xycoords="axes fraction", textcoords="offset points", fontweight="bold", fontsize=9
+    )

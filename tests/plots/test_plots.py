@@ -1,0 +1,231 @@
+"""Pictures: the numbers they are handed are checked, the drawing itself only runs."""
+
+import os
+import warnings
+
+os.environ.setdefault("MPLBACKEND", "Agg")  # before matplotlib, which the plots import
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from matplotlib.figure import Figure
+
+from neuroprobe import plots
+from neuroprobe.curves import von_mises
+from neuroprobe.plots.overview import rose_shares
+from neuroprobe.plots.style import as_img, layer_ticks, new_axes, shorten
+from neuroprobe.results import Tuning
+from neuroprobe.stimuli import gratings
+
+ORIENTATIONS, FREQUENCIES, PHASES = np.arange(0, 180, 15.0), np.geomspace(0.025, 0.25, 6), np.arange(0, 360, 45.0)
+
+
+def planted(names, units=24, *, control=True, verdicts=True, seed=0):
+    """Von Mises units that sharpen with depth, every sixth dead, every fifth untuned noise."""
+    rng = np.random.default_rng(seed)
+    tables, curves = [], {}
+    for depth, name in enumerate(names):
+        number = np.arange(units)
+        dead, noise = number % 6 == 5, number % 5 == 4
+        k = np.where(noise, 0.05, rng.gamma(4, 0.15 + 0.3 * depth / len(names), units) + 0.06)
+        preferred = np.where(rng.random(units) < 0.4, rng.choice([0, 90], units), rng.uniform(0, 180, units)) % 180
+        trough, amplitude = rng.uniform(0.1, 0.5, units), rng.uniform(0.5, 1.5, units)
+        shape = von_mises(ORIENTATIONS, trough, amplitude, k, preferred) * (1 + 0.05 * rng.normal(size=(units, 12)))
+        best = rng.integers(0, 6, units)
+        gain = np.exp(-0.5 * (np.arange(6) - best[:, None]) ** 2)
+        cube = (
+            np.clip(shape, 0, None)[:, None, :, None] * gain[:, :, None, None] * (1 + 0.3 * np.cos(np.radians(PHASES)))
+        )
+        cube[dead] = 0
+        coords = {"unit": number, "frequency": FREQUENCIES, "orientation": ORIENTATIONS, "phase": PHASES}
+        curves[name] = xr.DataArray(cube.astype(np.float32), coords, dims=tuple(coords), name=name)
+        curve = cube[number, best].mean(-1)
+        with np.errstate(invalid="ignore"):
+            gosi = np.abs(curve @ np.exp(2j * np.radians(ORIENTATIONS))) / curve.sum(1)
+        index = pd.MultiIndex.from_product([[name], number], names=["layer", "unit"])
+        tuned = pd.array(np.where(dead, None, (gosi > 0.2) & ~noise) if verdicts else [None] * units, dtype="boolean")
+        numbers = {
+            "gosi": gosi,
+            "preferred_orientation": np.where(dead, np.nan, preferred),
+            "preferred_frequency": np.where(dead, np.nan, FREQUENCIES[best]),
+            "bandwidth": np.where(dead | noise, np.nan, rng.uniform(15, 40, units)),
+            "fit_r2": np.where(dead, np.nan, np.where(noise, 0.1, 0.97)),
+            "blank_response": np.where(dead, 0.0, trough / 2),
+            "gosi_blank": np.clip(gosi * 1.5, 0, 1),
+            "fit_trough": np.where(dead, np.nan, trough),
+            "fit_amplitude": np.where(dead, np.nan, amplitude),
+            "fit_concentration": np.where(dead, np.nan, k),
+            "fit_preferred": np.where(dead, np.nan, preferred),
+        }
+        status = np.where(dead, "unresponsive", "ok")
+        tables.append(pd.DataFrame({**numbers, "tuned": tuned, "status": status}, index=index))
+    table = pd.concat(tables)
+    untrained = table.assign(gosi=table["gosi"] * 0.4) if control else None
+    meta = {"model": "planted", "pooling": "mean", "control": "untrained" if control else None}
+    return Tuning(table, curves, meta, untrained)
+
+
+@pytest.fixture
+def tuning():
+    return planted(["conv1", "layer1.0/relu:0", "fc"])
+
+
+@pytest.fixture(autouse=True)
+def the_users_style_is_left_alone():
+    before = dict(mpl.rcParams)
+    yield
+    assert dict(mpl.rcParams) == before
+
+
+def line(axes, index):
+    return axes.get_lines()[index].get_data()
+
+
+def labels(axes):
+    return [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+def draw(axes):
+    axes.figure.canvas.draw()
+
+
+def test_a_tuning_curve_is_the_data_closed_at_180_with_its_fit_and_its_blank(tuning):
+    axes = plots.tuning_curves(tuning, "fc", 0)
+    (x, data), (fit_x, fit), (_, blank) = (line(axes, i) for i in range(3))
+    assert x.tolist() == [*ORIENTATIONS, 180]
+    np.testing.assert_array_equal(data[:-1], tuning.curve("fc").sel(unit=0))
+    assert data[-1] == data[0]
+    row = tuning.units.loc[("fc", 0)]
+    assert fit_x[-1] == 180
+    assert fit.max() == pytest.approx(row["fit_trough"] + row["fit_amplitude"], rel=1e-3)
+    np.testing.assert_array_equal(blank, row["blank_response"])
+    assert labels(axes) == [f"unit 0, gOSI {row['gosi']:.2f}", "Blank"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("Orientation (deg)", "Response (a.u.)")
+    draw(axes)
+
+
+def test_a_polar_curve_goes_round_twice_at_the_angle_of_the_orientation(tuning):
+    axes = plots.tuning_curves(tuning, "fc", [0, 1], polar=True)
+    angle, data = line(axes, 0)
+    np.testing.assert_allclose(np.degrees(angle), [*ORIENTATIONS, *(ORIENTATIONS + 180), 0])
+    np.testing.assert_array_equal(data[:12], data[12:24])
+    draw(axes)
+
+
+def test_by_default_the_most_selective_fitted_units_are_drawn(tuning):
+    rows = tuning.units.loc["conv1"]
+    best = (rows["gosi"] * rows["fit_r2"]).nlargest(4).index
+    assert [text.split(",")[0] for text in labels(plots.tuning_curves(tuning, "conv1"))[:4]] == [
+        f"unit {i}" for i in best
+    ]
+
+
+def test_a_slice_of_the_unit_table_says_which_units(tuning):
+    chosen = pd.concat([tuning.top("conv1", 1), tuning.top("fc", 1)])
+    assert [text.split(",")[0] for text in labels(plots.tuning_curves(tuning, units=chosen))[:2]] == ["conv1", "fc"]
+
+
+def test_a_unit_without_a_fit_is_drawn_without_one(tuning):
+    axes = plots.tuning_curves(tuning, "fc", 5)  # dead
+    assert len(axes.get_lines()) == 3  # data, blank, the blank of the legend
+    draw(axes)
+
+
+def test_wrong_units_and_axes_are_refused(tuning):
+    with pytest.raises(IndexError, match=r"'fc' has 24 units \(0 to 23\); unit 24"):
+        plots.tuning_curves(tuning, "fc", 24)
+    with pytest.raises(ValueError, match="which of the 3 layers"):
+        plots.tuning_curves(tuning, units=3)
+    with pytest.raises(ValueError, match="polar=True needs a polar Axes"):
+        plots.tuning_curves(tuning, "fc", polar=True, ax=Figure().add_subplot())
+    with pytest.raises(ValueError, match="conv1"):
+        plots.tuning_curves(tuning, "conv")
+
+
+def test_index_by_layer_shows_units_quartiles_and_the_controls_95th_percentile(tuning):
+    axes = plots.index_by_layer(tuning)
+    by_label = {item.get_label(): item for item in [*axes.get_lines(), *axes.collections]}
+    gosi, control = (table["gosi"].groupby(level="layer", sort=False) for table in (tuning.units, tuning.control))
+    np.testing.assert_allclose(by_label["Median, quartiles"].get_ydata(), gosi.median())
+    np.testing.assert_allclose(by_label["Untrained: median"].get_ydata(), control.median())
+    dashes = by_label["95th percentile"].get_segments()
+    np.testing.assert_allclose([dash[0][1] for dash in dashes], control.quantile(0.95))
+    assert [text.get_text() for text in axes.get_xticklabels()] == tuning.layers
+    draw(axes)
+
+
+def test_index_by_layer_draws_another_index_without_the_line_of_gosi():
+    axes = plots.index_by_layer(planted(["a", "b"], control=False), "bandwidth")
+    assert labels(axes) == ["Median, quartiles"]
+    assert axes.get_ylabel() == "Bandwidth (deg)"
+    with pytest.raises(ValueError, match="'bandwidth'"):
+        plots.index_by_layer(planted(["a"]), "band")
+
+
+def test_overview_shares_are_those_of_the_units(tuning):
+    figure = plots.overview(tuning)
+    bars = figure.axes[1].containers
+    heights = np.array([[bar.get_height() for bar in container] for container in bars])
+    np.testing.assert_allclose(heights.sum(0), 100)
+    np.testing.assert_allclose(heights, 100 * tuning.verdicts()[["tuned", "not_tuned", "unresponsive"]].T)
+    assert figure.get_size_inches().tolist() == [7, 5]
+
+
+def test_the_rose_counts_0_and_180_as_one_orientation():
+    shares = rose_shares(np.array([0.0, 2.0, 179.0, 90.0]))
+    assert (shares[0], shares[6], shares.sum()) == (75, 25, 100)
+
+
+@pytest.mark.parametrize("compact", [False, True])
+@pytest.mark.parametrize("control", [False, True])
+@pytest.mark.parametrize("layers", [1, 7, 50])
+def test_overview_draws_networks_of_any_depth(layers, control, compact):
+    names = [f"blocks.{i}.$bn1$.act" for i in range(layers)]
+    figure = plots.overview(planted(names, units=12, control=control, verdicts=control), compact=compact)
+    assert as_img(figure).startswith("<img")
+
+
+def test_overview_of_a_silent_network_draws_no_examples():
+    one = planted(["fc"], units=6)
+    silent = Tuning(one.units.iloc[[5]], {"fc": one.curves["fc"].isel(unit=[5])}, one.meta)
+    assert as_img(plots.overview(silent)).startswith("<img")
+
+
+def test_layers_without_room_for_names_are_numbered():
+    axes = Figure((3, 2)).add_subplot()
+    layer_ticks(axes, [f"layer{i}" for i in range(40)])
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["1", "10", "20", "30", "40"]
+    assert axes.get_xlabel() == "Layer, in order of execution"
+
+
+def test_long_names_keep_their_end_and_dollars_open_no_formula():
+    assert shorten("features.denseblock1.denselayer1.relu2") == "…1.denselayer1.relu2"
+    assert len(shorten("x" * 99)) == 20
+    assert shorten("$a$") == r"\$a\$"
+
+
+def test_stimulus_sheet_shows_a_row_a_frequency_and_a_column_an_orientation():
+    stimuli = gratings(16, orientations=4, frequencies=[0.1, 0.2], phases=3)
+    axes = plots.stimulus_sheet(stimuli)
+    table = stimuli.parameters
+    first = np.flatnonzero(table["phase"] == 0)  # in C order: frequency, then orientation
+    drawn = np.stack([image.get_array() for image in axes.get_images()])
+    np.testing.assert_array_equal(drawn, stimuli.images(first).permute(0, 2, 3, 1))
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["0", "45", "90", "135"]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["0.1", "0.2"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("Orientation (deg)", "Frequency (cycles/pixel)")
+    draw(axes)
+
+
+def test_figures_are_the_users_axes_or_known_to_nobody(tuning):
+    own = Figure().add_subplot()
+    assert plots.index_by_layer(tuning, ax=own) is own
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(25):
+            new_axes(1, 1)
+    import matplotlib.pyplot as plt
+
+    assert plt.get_fignums() == []
