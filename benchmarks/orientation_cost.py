@@ -39,7 +39,7 @@ def plain_pass(network: torch.nn.Module, stimuli: StimulusSet) -> float:
     prepared, seconds = prepare(network), 0.0
     with torch.no_grad():
         for images in stimuli.batches(suggested_batch(*stimuli.size[1:])):
-            images = prepared.preprocess(images)  # noqa: PLW2901
+            images = prepared.preprocess(images)
             start = time.perf_counter()
             network(images)
             seconds += time.perf_counter() - start
@@ -55,12 +55,13 @@ def measured(network: torch.nn.Module, stimuli: StimulusSet) -> float:
 
 def rise_of_memory(name: str, what: str) -> float:
     """Return the MiB that a pass adds to the peak of a process that has the model and all imports."""
-    return float(subprocess.check_output([sys.executable, __file__, "--memory-of", what, name], text=True))
+    command = [sys.executable, __file__, "--memory-of", what, name]
+    return float(subprocess.check_output(command, text=True))  # noqa: S603 - our own command line
 
 
 def print_rise_of_memory(name: str, what: str) -> None:
     """Print the MiB, in the process that is measured."""
-    import pandas  # noqa: F401, ICN001 - counted as imports, not as the pass
+    import pandas  # noqa: F401 - counted as imports, not as the pass
     import xarray  # noqa: F401
 
     network = neuroprobe.load_network(name, None)

@@ -18,7 +18,7 @@ _HOMES = {
 }
 _SUBMODULES = ("data", "networks", "plots", "reducers", "results", "stimuli")
 
-__all__ = [*_HOMES, *_SUBMODULES]  # noqa: PLE0604 - both hold names
+__all__ = [*_HOMES, *_SUBMODULES]
 
 
 def __getattr__(name: str) -> Any:

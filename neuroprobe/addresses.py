@@ -157,7 +157,7 @@ def part_at(output: Any, path: tuple[Any, ...]) -> Tensor:
     """Return the tensor that the keys lead to."""
     for key in path:
         output = output[key]
-    return output  # type: ignore[no-any-return]
+    return output
 
 
 def _named(found: Sequence[Layer]) -> list[Layer]:
@@ -183,7 +183,8 @@ def _with_axes_given(found: list[Layer], unit_axis: Mapping[str, int]) -> list[L
         for layer in choose(found, [name]):
             if axis % len(layer.shape) == 0 or not -len(layer.shape) <= axis < len(layer.shape):
                 raise ValueError(
-                    f"unit_axis of {name!r} must be an axis of {layer.shape} other than 0, which counts images; {axis} came"
+                    f"unit_axis of {name!r} must be an axis of {layer.shape} other than 0, which counts images; "
+                    f"{axis} came"
                 )
             axes[layer.name] = axis % len(layer.shape)
     return [replace(layer, unit_axis=axes.get(layer.name, layer.unit_axis)) for layer in found]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import neuroprobe
-from neuroprobe.folders import written_whole
+from neuroprobe.folders import moved_when_whole
 
 if TYPE_CHECKING:
     import pandas as pd
     from torch import nn
 
     from neuroprobe.results import Tuning
+
+RESULT = "orientation.zarr"
 
 app = typer.Typer(
     help="Electrophysiology for trained image networks.", no_args_is_help=True, pretty_exceptions_show_locals=False
@@ -32,9 +34,13 @@ Model = Annotated[
 ]
 Weights = Annotated[
     str | None,
-    typer.Option(help="A checkpoint (safetensors or state_dict), or 'none' for random weights; without it, the default."),
+    typer.Option(
+        help="A checkpoint (safetensors or state_dict), or 'none' for random weights; without it, the default."
+    ),
 ]
-InputSize = Annotated[int | None, typer.Option(help="Side of the images in pixels, where the network's own is not known.")]
+InputSize = Annotated[
+    int | None, typer.Option(help="Side of the images in pixels, where the network's own is not known.")
+]
 
 
 def _version(asked: bool) -> None:
@@ -71,7 +77,8 @@ def orientation(
     model: Model,
     weights: Weights = None,
     layers: Annotated[
-        list[str] | None, typer.Option(help="A layer or a glob; may be given more than once. Default: every non-linearity.")
+        list[str] | None,
+        typer.Option(help="A layer or a glob; may be given more than once. Default: every non-linearity."),
     ] = None,
     preset: Annotated[str | None, typer.Option(help="ukita2020 or ringach2002.")] = None,
     reduce: Annotated[str, typer.Option(help="How a map becomes one response: mean, max or center.")] = "mean",
@@ -87,7 +94,7 @@ def orientation(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it is there.")] = False,
 ) -> None:
     """Measure the orientation tuning of every unit with gratings."""
-    with _errors_in_one_line(), written_whole(out, overwrite=overwrite) as folder:
+    with _errors_in_one_line(), _new_folder(out, overwrite=overwrite) as folder:
         tuning = neuroprobe.orientation(
             _network(model, weights, seed),
             layers,
@@ -104,7 +111,7 @@ def orientation(
         if folder is not None:
             _write(tuning, folder)
     if out is not None:
-        typer.echo(f"{len(tuning.units):,} units in {out}: orientation.zarr, units.csv, overview.png, overview.svg")
+        typer.echo(f"{len(tuning.units):,} units in {out}: {RESULT}, units.csv, overview.png, overview.svg")
 
 
 def _network(model: str, weights: str | None, seed: int = 0) -> nn.Module:
@@ -116,11 +123,27 @@ def _network(model: str, weights: str | None, seed: int = 0) -> nn.Module:
     return neuroprobe.load_network(model, None if weights == "none" else weights)
 
 
+@contextmanager
+def _new_folder(place: Path | None, *, overwrite: bool) -> Iterator[Path | None]:
+    """Yield a folder to write to that takes its place when all is there; refuse at once where one is."""
+    if place is None:
+        yield None
+        return
+    place = place.expanduser().resolve()
+    if place.exists() and not (place / RESULT).is_dir():
+        raise FileExistsError(f"{place} exists and holds no orientation result: choose another folder with --out")
+    if place.exists() and not overwrite:
+        raise FileExistsError(f"{place} already holds a result: choose another folder, or pass --overwrite")
+    with moved_when_whole(place) as partial:
+        partial.mkdir()
+        yield partial
+
+
 def _write(tuning: Tuning, folder: Path) -> None:
     import matplotlib as mpl
 
     mpl.use("agg")  # a command draws to files, with no window
-    tuning.save(folder / "orientation.zarr")
+    tuning.save(folder / RESULT)
     tuning.units.to_csv(folder / "units.csv")
     figure = tuning.plot()
     figure.savefig(folder / "overview.png", dpi=200)

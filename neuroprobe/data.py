@@ -97,7 +97,9 @@ def check_images(images: Tensor, *, any_range: bool, first: int = 0) -> None:
     bad = ~torch.isfinite(images).flatten(1).all(1)
     if bad.any():
         number = first + int(bad.nonzero()[0])
-        raise ValueError(f"images must be finite; image {number} has NaN or infinite values ({int(bad.sum())} in its batch)")
+        raise ValueError(
+            f"images must be finite; image {number} has NaN or infinite values ({int(bad.sum())} in its batch)"
+        )
     if not any_range and len(images) and (images.min() < -_RANGE_SLACK or images.max() > 1 + _RANGE_SLACK):
         raise ValueError(
             f"images must be in [0, 1] to be normalised; values from {float(images.min()):.3g} to "
@@ -113,10 +115,12 @@ def _as_dataset(data: Any, shape: tuple[int, int, int] | None) -> Dataset[Any]:
     if isinstance(data, tuple | list) and len(data) == 2 and isinstance(data[0], Tensor):
         images, labels = data[0], torch.as_tensor(data[1])
         if labels.ndim != 1 or len(labels) != len(images):
-            raise ValueError(f"labels must be one class index an image: {len(images)} images, labels {tuple(labels.shape)}")
+            raise ValueError(
+                f"labels must be one class index an image: {len(images)} images, labels {tuple(labels.shape)}"
+            )
         return TensorDataset(images, labels)
     if isinstance(data, Dataset) or (hasattr(data, "__getitem__") and hasattr(data, "__len__")):
-        return data  # type: ignore[return-value]
+        return data
     raise TypeError(
         f"data must be images, (images, labels), a Dataset, a DataLoader or a folder; {type(data).__name__} came"
     )
@@ -139,7 +143,7 @@ def to_tensor(shape: tuple[int, int, int] | None) -> Callable[[Any], Tensor]:
             photograph = photograph.convert("L")
         if shape is not None and photograph.size != (shape[2], shape[1]):
             photograph = F.center_crop(F.resize(photograph, _covering(photograph.size, shape)), list(shape[1:]))
-        return F.to_dtype(F.to_image(photograph), torch.float32, scale=True).as_subclass(Tensor)  # type: ignore[arg-type]
+        return F.to_dtype(F.to_image(photograph), torch.float32, scale=True).as_subclass(Tensor)
 
     return convert
 
@@ -182,4 +186,8 @@ def _class_names(dataset: Any) -> tuple[str, ...] | None:
 
 
 def _source(data: Any) -> str:
-    return f"folder {data}" if isinstance(data, str | Path) else type(data[0] if isinstance(data, tuple) else data).__name__
+    return (
+        f"folder {data}"
+        if isinstance(data, str | Path)
+        else type(data[0] if isinstance(data, tuple) else data).__name__
+    )

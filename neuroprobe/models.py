@@ -130,6 +130,10 @@ def _run_eagerly(model: nn.Module) -> Iterator[None]:
 class _ReadingError(Exception):
     """Carries an error of what reads the layers through the forward pass, whose own it is not."""
 
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
 
 @contextmanager
 def reading() -> Iterator[None]:
@@ -137,7 +141,7 @@ def reading() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise _ReadingError from error
+        raise _ReadingError(error) from error
 
 
 @contextmanager
@@ -146,8 +150,7 @@ def forward_explained(model: nn.Module, images: Tensor) -> Iterator[None]:
     try:
         yield
     except _ReadingError as carrier:
-        assert carrier.__cause__ is not None  # noqa: S101 - it is only raised from another
-        raise carrier.__cause__ from None
+        raise carrier.error from None
     except Exception as error:
         raise RuntimeError(
             f"the forward pass of {type(model).__name__} raised {type(error).__name__}: {error}\nIt was given images "

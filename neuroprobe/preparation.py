@@ -84,7 +84,7 @@ def _preprocessing(preprocess: Any, expected: Expected | None) -> Preprocess:
     if preprocess is None:
         return lambda images: images
     if callable(preprocess):
-        return preprocess  # type: ignore[no-any-return]
+        return preprocess
     if preprocess != "auto":
         raise TypeError(f"preprocess must be 'auto', None or a function of images (N, C, H, W); {preprocess!r} came")
     return normaliser(expected.mean, expected.std) if expected else _imagenet

@@ -108,6 +108,7 @@ class Summed:
         self.states: dict[str, dict[str, Any]] = {name: {} for name in reducers}  # reducer -> layer -> state
 
     def __call__(self, layer: Layer, seen: Observed) -> None:
+        """Add one batch of one layer."""
         for name, reducer in self._reducers.items():
             state, so_far = reducer(seen), self.states[name].get(layer.name)
             self.states[name][layer.name] = state if so_far is None else so_far + state
@@ -123,6 +124,7 @@ class Kept:
         self._filled: Counter[str] = Counter()
 
     def __call__(self, layer: Layer, seen: Observed) -> None:
+        """Copy one batch of one layer into its table."""
         new = seen.responses
         table = self._tables.get(layer.name, torch.empty(0, *new.shape[1:]))
         start, end = self._filled[layer.name], self._filled[layer.name] + len(new)

@@ -6,7 +6,7 @@ and the answer does not depend on how the images were cut or ordered. Sums that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -98,7 +98,9 @@ class ClassMoments:
     def of(cls, observed: Observed) -> ClassMoments:
         """Return the moments of one batch, for as many classes as its largest label asks for."""
         if observed.labels is None:
-            raise ValueError("class moments need labels: give data as (images, labels) or a folder with one for each class")
+            raise ValueError(
+                "class moments need labels: give data as (images, labels) or a folder with one for each class"
+            )
         labels, values = observed.labels.to(observed.responses.device), observed.responses.double()
         count = torch.bincount(labels).double()
         sums = values.new_zeros(len(count), values.shape[1]).index_add_(0, labels, values)
@@ -130,7 +132,7 @@ class ClassMoments:
 
 @dataclass(frozen=True, eq=False)
 class TopImages:
-    """The images that drive each unit most, and where in its map. Of equal responses the lower image number comes first.
+    """The images that drive each unit most, and where in its map; of equal responses the lower number comes first.
 
     For another number of images than nine: ``functools.partial(TopImages.of, k=25)``.
     """
@@ -147,27 +149,29 @@ class TopImages:
             raise ValueError(f"k, the number of top images, must be at least 1; {k} came")
         values = observed.responses.T
         images = observed.images.to(values.device).expand(values.shape)
-        return cls(k, values, images, observed.places.transpose(0, 1))._best()
+        return _best(cls(k, values, images, observed.places.transpose(0, 1)))
 
     def __add__(self, other: TopImages) -> TopImages:
         if self.k != other.k:
             raise ValueError(f"the top {self.k} and the top {other.k} images do not add up: use one k")
         pairs = [(getattr(self, name), getattr(other, name)) for name in ("values", "images", "places")]
-        return TopImages(self.k, *(torch.cat(pair, 1) for pair in pairs))._best()
+        return _best(TopImages(self.k, *(torch.cat(pair, 1) for pair in pairs)))
 
-    def _best(self) -> TopImages:
-        by_image = self.images.argsort(1)  # so that the stable sort by value leaves ties in this order
-        order = self.values.gather(1, by_image).argsort(dim=1, descending=True, stable=True)
-        best = by_image.gather(1, order)[:, : self.k]
-        places = self.places.gather(1, best[..., None].expand(-1, -1, self.places.shape[2]))
-        return TopImages(self.k, self.values.gather(1, best), self.images.gather(1, best), places)
+
+def _best(top: TopImages) -> TopImages:
+    """Keep the first k of what is there, in order."""
+    by_image = top.images.argsort(1)  # so that the stable sort by value leaves ties in this order
+    order = top.values.gather(1, by_image).argsort(dim=1, descending=True, stable=True)
+    best = by_image.gather(1, order)[:, : top.k]
+    places = top.places.gather(1, best[..., None].expand(-1, -1, top.places.shape[2]))
+    return TopImages(top.k, top.values.gather(1, best), top.images.gather(1, best), places)
 
 
 STATES: dict[str, type] = {kind.__name__: kind for kind in (Moments, ClassMoments, TopImages)}
 _BY_NAME: dict[str, Reducer] = {"moments": Moments.of, "class_moments": ClassMoments.of, "top_images": TopImages.of}
 
 
-def named_reducers(reducers: Mapping[str, Any] | str | list[str] | tuple[str, ...]) -> dict[str, Reducer]:
+def named_reducers(reducers: Mapping[str, Any] | str | Sequence[str]) -> dict[str, Reducer]:
     """Return reducers by name, from a mapping or from names of our own.
 
     Raises:
@@ -186,7 +190,7 @@ def _callable(name: str, reducer: Any) -> Reducer:
     reducer = _BY_NAME.get(reducer, reducer) if isinstance(reducer, str) else getattr(reducer, "of", reducer)
     if not callable(reducer):
         raise TypeError(f"reducer {name!r} must be a function from Observed to a value with +; {reducer!r} came")
-    return reducer  # type: ignore[no-any-return]
+    return reducer
 
 
 def observed(values: Any, labels: Any = None, first: int = 0) -> Observed:

@@ -7,31 +7,23 @@ count of its files, written last: a store whose writing or copying stopped midwa
 from __future__ import annotations
 
 import json
-import shutil
-from contextlib import contextmanager
 from pathlib import Path
-from time import sleep
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
+from neuroprobe.folders import moved_when_whole
 from neuroprobe.packing import Contents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import xarray as xr
 
 FORMAT = 1  # raise it when an older neuroprobe could not read what this one writes
-_LAST_WRITES = 0.1  # seconds in which a write that is under way ends
-_ATTEMPTS = 5  # then the folder cannot be removed at all
 
 
 def write(contents: Contents, path: str | Path, *, overwrite: bool = False) -> Path:
     """Write a result's contents to ``path`` and return where they lie."""
     place = Path(path).expanduser().resolve()
     _refuse_to_clobber(place, overwrite=overwrite)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with _moved_when_whole(place) as partial:
+    with moved_when_whole(place) as partial:
         _write_tree(contents, partial)
     return place
 
@@ -53,38 +45,6 @@ def _refuse_to_clobber(place: Path, *, overwrite: bool) -> None:
         raise FileExistsError(f"{place} exists and is no neuroprobe result; save to another path")
     if not overwrite:
         raise FileExistsError(f"{place} already holds a result; save to another path, or pass overwrite=True")
-
-
-@contextmanager
-def _moved_when_whole(place: Path) -> Iterator[Path]:
-    """Yield a folder beside ``place`` that takes its place after the block, or is gone if anything failed.
-
-    A result that was there before goes only once the new one has arrived.
-    """
-    partial, old = (place.with_name(f".{place.name}.{uuid4().hex[:8]}.{what}") for what in ("partial", "old"))
-    try:
-        yield partial
-        if place.exists():
-            place.rename(old)
-        partial.rename(place)
-        shutil.rmtree(old, ignore_errors=True)
-    except BaseException:
-        if old.exists() and not place.exists():
-            old.rename(place)
-        _remove_for_good(partial)
-        raise
-    finally:
-        if place.exists():  # Ctrl-C may have come while the old one was being removed
-            shutil.rmtree(old, ignore_errors=True)
-
-
-def _remove_for_good(folder: Path) -> None:
-    """Remove a folder to which Zarr's own thread may still be writing what Ctrl-C cut short."""
-    for _ in range(_ATTEMPTS):
-        sleep(_LAST_WRITES)
-        if not folder.exists():
-            return
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write_tree(contents: Contents, folder: Path) -> None:

@@ -18,7 +18,8 @@ from torch.utils.weak import WeakIdKeyDictionary
 from neuroprobe.calls import SQUASHERS, function_name
 
 _CHANNELS_FIRST = {
-    "batch_norm", "group_norm", "instance_norm", "local_response_norm", "interpolate", "pixel_shuffle", "pixel_unshuffle",
+    "batch_norm", "group_norm", "instance_norm", "local_response_norm", "interpolate",
+    "pixel_shuffle", "pixel_unshuffle",
     "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
     "max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "lp_pool2d",
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool2d",
@@ -66,7 +67,9 @@ class AxisFollower(TorchFunctionMode):
             self._note_gates(name, inputs, tensor)
         return output
 
-    def _axis(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], inputs: list[Tensor], output: Tensor) -> int:
+    def _axis(
+        self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], inputs: list[Tensor], output: Tensor
+    ) -> int:
         if name in _CHANNELS_FIRST:
             return 1
         if output.ndim <= 2 or name in _FEATURES_LAST:

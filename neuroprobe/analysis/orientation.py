@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from neuroprobe.addresses import Layer
-from neuroprobe.analysis.tuning import PRESETS, SIGNIFICANT_Q, Responses, Rules, is_tuned, unit_columns
+from neuroprobe.analysis.tuning import PRESETS, Responses, Rules, unit_columns
 from neuroprobe.data import Batch, suggested_batch
 from neuroprobe.networks.expected import image_shape
 from neuroprobe.networks.untrained import untrained
@@ -36,6 +36,7 @@ COLUMNS = (
     "f1_f0", "peak_response", "blank_response", "gosi_blank", "p_value", "q_value", "tuned", "fit_trough",
     "fit_amplitude", "fit_concentration", "fit_preferred", "status",
 )  # fmt: skip
+SIGNIFICANT_Q = 0.05
 SELECTIVE = 0.33  # gosi above which a significant unit is tuned, where no control sets the threshold
 _CONTROL_PERCENTILE = 95
 
@@ -119,10 +120,13 @@ def orientation(
     )
     run = experiment.run(prepared, layers)
     units = experiment.table(run, permutations=permutations, seed=seed)
-    if isinstance(control, nn.Module):
-        compared = experiment.run(prepare(control, preprocess=preprocess, device=device, dtype=dtype), run.names)
+    if control is None:
+        compared = None
+    elif control == "shuffled":
+        compared = run.shuffled(seed)
     else:
-        compared = _own_control(experiment, run, control, seed)
+        other = control if isinstance(control, nn.Module) else untrained(prepared.model, seed)
+        compared = experiment.run(prepare(other, preprocess=preprocess, device=device, dtype=dtype), run.names)
     controls = experiment.control_table(run, compared)
     thresholds = _thresholds(run.names, None if control == "shuffled" else controls)
     units["tuned"] = _verdicts(units, thresholds)
@@ -146,7 +150,6 @@ def orientation(
 class _Run:
     """What one network gave to the stimuli, the blank last."""
 
-    prepared: Preparation
     layers: list[Layer]
     responses: Mapping[str, NDArray[np.float32]]  # layer -> (images + 1, units)
     signed: Mapping[str, bool]
@@ -190,7 +193,7 @@ class _Experiment:
             progress=self.progress,
         )
         responses = {layer.name: kept.responses(layer) for layer in found}
-        return _Run(prepared, found, responses, {layer.name: rectifier.is_signed(layer) for layer in found})
+        return _Run(found, responses, {layer.name: rectifier.is_signed(layer) for layer in found})
 
     def table(self, run: _Run, *, permutations: int, seed: int) -> pd.DataFrame:
         """Return the unit table, all but the verdict."""
@@ -258,14 +261,6 @@ def _unlabelled(images: Tensor, first: int) -> Batch:
     return Batch(images, None, torch.arange(first, first + len(images)))
 
 
-def _own_control(experiment: _Experiment, run: _Run, control: str | None, seed: int) -> _Run | None:
-    if control == "shuffled":
-        return run.shuffled(seed)
-    if control == "untrained":
-        return experiment.run(replace(run.prepared, model=untrained(run.prepared.model, seed)), run.names)
-    return None
-
-
 def _thresholds(names: Sequence[str], controls: pd.DataFrame | None) -> dict[str, float]:
     """Return the gosi above which a layer's significant units are tuned: the control's 95th percentile, or 0.33."""
     if controls is None:
@@ -274,11 +269,13 @@ def _thresholds(names: Sequence[str], controls: pd.DataFrame | None) -> dict[str
     return {name: float(percentiles.fillna(SELECTIVE)[name]) for name in names}
 
 
-def _verdicts(units: pd.DataFrame, thresholds: Mapping[str, float]) -> pd.api.extensions.ExtensionArray:
+def _verdicts(units: pd.DataFrame, thresholds: Mapping[str, float]) -> pd.arrays.BooleanArray:
+    """Say which units are tuned: q < 0.05 and gosi above the layer's threshold; missing where q is."""
     import pandas as pd
 
     levels = units.index.get_level_values("layer").map(thresholds).to_numpy(dtype=float)
-    return pd.array(is_tuned(units.gosi.to_numpy(), units.q_value.to_numpy(), levels), dtype="boolean")
+    q = units.q_value.to_numpy()
+    return pd.arrays.BooleanArray((q < SIGNIFICANT_Q) & (units.gosi.to_numpy() > levels), np.isnan(q))
 
 
 def _definitions(rules: Rules, thresholds: Mapping[str, float]) -> dict[str, Any]:
@@ -314,8 +311,10 @@ def _check_stimuli(stimuli: Any) -> None:
     if tuple(stimuli.axes) != GRATING_AXES:
         raise ValueError(f"stimuli must vary in {', '.join(GRATING_AXES)}; these vary in {', '.join(stimuli.axes)}")
     orientations = np.asarray(stimuli.axes["orientation"])
-    if len(orientations) < 3 or not np.allclose(np.diff(orientations, append=orientations[0] + 180), 180 / len(orientations)):
+    if len(orientations) < 3 or not np.allclose(
+        np.diff(orientations, append=orientations[0] + 180), 180 / len(orientations)
+    ):
         raise ValueError(
-            "orientations must be at least 3, evenly spaced over 180 degrees, for selectivity to mean the same at every "
-            f"angle; {orientations.tolist()} came"
+            "orientations must be at least 3, evenly spaced over 180 degrees, so that a flat curve has gosi 0; "
+            f"{orientations.tolist()} came"
         )

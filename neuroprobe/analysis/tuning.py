@@ -20,13 +20,8 @@ from neuroprobe.analysis.von_mises import fit_von_mises, hanning_half_width
 
 Column = NDArray[np.float64] | NDArray[np.object_] | NDArray[np.bool_]
 
-SELECTIVITY = (
-    "gosi", "osi", "opr", "preferred_orientation", "preferred_frequency", "bandwidth", "fit_r2", "orientation_range",
-    "f1_f0", "gosi_blank", "p_value", "q_value", "fit_trough", "fit_amplitude", "fit_concentration", "fit_preferred",
-)  # fmt: skip
 _NO_RESPONSE = 1e-12  # response units, summed over a curve
 _FAINT = 0.01  # of the median peak of the layer's responding units
-SIGNIFICANT_Q = 0.05
 
 
 @dataclass(frozen=True)
@@ -67,9 +62,7 @@ class Responses:
         return np.take_along_axis(self.cube, self.preferred[:, None, None, None], axis=1)[:, 0]
 
 
-def unit_columns(
-    responses: Responses, rules: Rules, *, status: str, permutations: int, seed: int
-) -> dict[str, Column]:
+def unit_columns(responses: Responses, rules: Rules, *, status: str, permutations: int, seed: int) -> dict[str, Column]:
     """Return the columns of the unit table but ``tuned``, for one layer.
 
     Args:
@@ -94,13 +87,6 @@ def unit_columns(
     columns["q_value"] = false_discovery(columns["p_value"])
     columns |= {"peak_response": responses.cube.max(axis=(1, 2, 3)), "blank_response": responses.blank}
     return columns | {"status": np.where(silent, "unresponsive", status).astype(object)}
-
-
-def is_tuned(gosi: Floats, q: Floats, threshold: Floats) -> NDArray[np.object_]:
-    """Say which units are tuned: q < 0.05 and gosi above its threshold; None where q is missing."""
-    verdict = ((q < SIGNIFICANT_Q) & (gosi > threshold)).astype(object)
-    verdict[np.isnan(q)] = None
-    return verdict
 
 
 def _selectivity(responses: Responses, curves: Floats, rules: Rules) -> dict[str, Column]:

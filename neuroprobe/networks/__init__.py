@@ -56,7 +56,9 @@ def _build(name: str, *, default: bool) -> nn.Module:
         return load_weights(network, CNN7_WEIGHTS) if default else network
     if name == "resnet20":
         if default:
-            raise ValueError("resnet20 has no weights in the package: give weights=FILE, or weights=None for random ones")
+            raise ValueError(
+                "resnet20 has no weights in the package: give weights=FILE, or weights=None for random ones"
+            )
         return note_expected(ResNet20(), name, _RESNET20)
     if name.startswith("timm:"):
         return _from_timm(name.removeprefix("timm:"), default=default)
@@ -77,7 +79,7 @@ def _from_torchvision(name: str, *, default: bool) -> nn.Module:
         )
     # random GoogLeNet and Inception take minutes to draw their truncated normals: torch's own are as random
     quick = {"init_weights": False} if name in ("googlenet", "inception_v3") and not default else {}
-    published = models.get_model_weights(name).DEFAULT if default else None  # type: ignore[attr-defined]
+    published = models.get_model_weights(name).DEFAULT if default else None
     network = _downloaded(name, published, lambda: models.get_model(name, weights=published, **quick))
     expected = expected_input(network)
     return note_expected(network, name, expected) if expected else network
@@ -85,7 +87,7 @@ def _from_torchvision(name: str, *, default: bool) -> nn.Module:
 
 def _downloaded(name: str, published: Any, build: Any) -> nn.Module:
     try:
-        return build()  # type: ignore[no-any-return]
+        return build()
     except (URLError, ConnectionError, TimeoutError) as error:
         import torch
 
@@ -93,8 +95,8 @@ def _downloaded(name: str, published: Any, build: Any) -> nn.Module:
             f": download {published.url} elsewhere and put it into {torch.hub.get_dir()}/checkpoints"
         )  # fmt: skip
         raise ConnectionError(
-            f"the published weights of {name} could not be downloaded ({error}){where}, or pass weights=FILE for a file "
-            "of your own, or weights=None for random ones"
+            f"the published weights of {name} could not be downloaded ({error}){where}, or pass weights=FILE for a "
+            "file of your own, or weights=None for random ones"
         ) from error
 
 
@@ -107,7 +109,7 @@ def _from_timm(name: str, *, default: bool) -> nn.Module:
         near = get_close_matches(name, timm.list_models(), n=5)
         raise ValueError(f"timm has no model {name!r}; nearest: {', '.join(near) or 'none'}")
     try:
-        return timm.create_model(name, pretrained=default)  # type: ignore[no-any-return]
+        return timm.create_model(name, pretrained=default)
     except Exception as error:
         if not default:
             raise
@@ -123,7 +125,9 @@ def _from_user(name: str) -> nn.Module:
     build = getattr(module, function, None)
     if not callable(build):
         functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        raise ValueError(f"{place} has no function {function!r}; it has {', '.join(functions) or 'none'}")
+        raise ValueError(  # noqa: TRY004 - the name is wrong, no type
+            f"{place} has no function {function!r}; it has {', '.join(functions) or 'none'}"
+        )
     network = build()
     if not isinstance(network, nn.Module):
         raise TypeError(f"{name} must return a torch.nn.Module; it returned {type(network).__name__}")
@@ -151,6 +155,8 @@ def _module_from_path(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise ValueError(f"there is no module {name!r} ({error}); a file is given as path/to/file.py:function") from error
+        raise ValueError(
+            f"there is no module {name!r} ({error}); a file is given as path/to/file.py:function"
+        ) from error
     finally:
         sys.path.remove("")

@@ -65,17 +65,21 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     try:
-        return load_file(path)  # type: ignore[no-any-return]
+        return load_file(path)
     except SafetensorError as error:
         raise ValueError(f"{path} is no complete safetensors file: {error}") from error
 
 
 def _unwrapped(loaded: Any, path: Path) -> dict[str, Tensor]:
-    while isinstance(loaded, Mapping) and (inner := next((k for k in _WRAPPERS if isinstance(loaded.get(k), Mapping)), None)):
+    while isinstance(loaded, Mapping) and (
+        inner := next((k for k in _WRAPPERS if isinstance(loaded.get(k), Mapping)), None)
+    ):
         loaded = loaded[inner]
     if not isinstance(loaded, Mapping) or not loaded or not all(isinstance(v, Tensor) for v in loaded.values()):
         held = f"a mapping with {list(loaded)[:5]}" if isinstance(loaded, Mapping) else type(loaded).__name__
-        raise ValueError(f"{path} must hold a state_dict (names to tensors), plain or under 'state_dict'; it holds {held}")
+        raise ValueError(
+            f"{path} must hold a state_dict (names to tensors), plain or under 'state_dict'; it holds {held}"
+        )
     return {_plain(name): tensor for name, tensor in loaded.items()}
 
 

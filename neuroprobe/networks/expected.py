@@ -54,7 +54,7 @@ def _expected_by_torchvision(network: nn.Module, module: str) -> Expected | None
         weights
         for _, kind in inspect.getmembers(sys.modules[module], inspect.isclass)
         if issubclass(kind, WeightsEnum) and kind.__module__ == module
-        for weights in kind
+        for weights in list(kind)
     ]
     count = sum(parameter.numel() for parameter in network.parameters())
     nearest = min(published, key=lambda weights: abs(weights.meta["num_params"] - count), default=None)

@@ -5,9 +5,6 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-_STAGES = ((16, 1), (32, 2), (64, 2))  # (channels, stride of the first block)
-_BLOCKS_A_STAGE = 3
-
 
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut: strided slice, missing channels filled with zeros (option A)."""
@@ -41,16 +38,19 @@ class ResNet20(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
-        channels = 16
-        for number, (width, stride) in enumerate(_STAGES, start=1):
-            blocks = [BasicBlock(channels, width, stride)]
-            blocks += [BasicBlock(width, width, 1) for _ in range(_BLOCKS_A_STAGE - 1)]
-            self.add_module(f"layer{number}", nn.Sequential(*blocks))
-            channels = width
-        self.linear = nn.Linear(channels, num_classes)
+        self.layer1 = _stage(16, 16, stride=1)
+        self.layer2 = _stage(16, 32, stride=2)
+        self.layer3 = _stage(32, 64, stride=2)
+        self.linear = nn.Linear(64, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, classes)."""
         x = F.relu(self.bn1(self.conv1(x)))
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.linear(x.mean((2, 3)))
+
+
+def _stage(channels_in: int, channels: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(
+        BasicBlock(channels_in, channels, stride), BasicBlock(channels, channels, 1), BasicBlock(channels, channels, 1)
+    )

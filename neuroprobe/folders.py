@@ -1,0 +1,46 @@
+"""Folders that are there whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import sleep
+from uuid import uuid4
+
+_LAST_WRITES = 0.1  # seconds in which a write that is under way ends
+_ATTEMPTS = 5  # then the folder cannot be removed at all
+
+
+@contextmanager
+def moved_when_whole(place: Path) -> Iterator[Path]:
+    """Yield a folder beside ``place`` that takes its place after the block, or is gone if anything failed.
+
+    What was there before goes only once the new folder has arrived.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    partial, old = (place.with_name(f".{place.name}.{uuid4().hex[:8]}.{what}") for what in ("partial", "old"))
+    try:
+        yield partial
+        if place.exists():
+            place.rename(old)
+        partial.rename(place)
+        shutil.rmtree(old, ignore_errors=True)
+    except BaseException:
+        if old.exists() and not place.exists():
+            old.rename(place)
+        _remove_for_good(partial)
+        raise
+    finally:
+        if place.exists():  # Ctrl-C may have come while the old one was being removed
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove_for_good(folder: Path) -> None:
+    """Remove a folder to which Zarr's own thread may still be writing what Ctrl-C cut short."""
+    for _ in range(_ATTEMPTS):
+        sleep(_LAST_WRITES)
+        if not folder.exists():
+            return
+        shutil.rmtree(folder, ignore_errors=True)
