@@ -18,7 +18,7 @@ from pandas.testing import assert_frame_equal
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # before matplotlib, which the HTML view imports
 
-from neuroprobe import reducers, store
+from neuroprobe import folders, reducers, store
 from neuroprobe.addresses import UnknownLayerError
 from neuroprobe.curves import von_mises
 from neuroprobe.results import Recording, Result, Tuning, load
@@ -356,7 +356,7 @@ def test_a_failing_move_puts_the_old_result_back(tmp_path, tuning, monkeypatch):
 def test_a_killed_write_is_no_result(tmp_path, tuning, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(store, "_count_files", failing_midway(OSError("killed")))
-        patch.setattr(store.shutil, "rmtree", lambda *args, **kwargs: None)  # nobody cleans up after a kill
+        patch.setattr(folders.shutil, "rmtree", lambda *args, **kwargs: None)  # nobody cleans up after a kill
         with pytest.raises(OSError, match="killed"):
             tuning.save(tmp_path / "t.zarr")
     (left,) = tmp_path.iterdir()

@@ -50,11 +50,9 @@ def _expected_by_torchvision(network: nn.Module, module: str) -> Expected | None
     """Read the transforms of the published weights that fit best: those with the nearest number of parameters."""
     from torchvision.models import WeightsEnum
 
+    kinds: list[Any] = [kind for kind in vars(sys.modules[module]).values() if inspect.isclass(kind)]
     published = [
-        weights
-        for _, kind in inspect.getmembers(sys.modules[module], inspect.isclass)
-        if issubclass(kind, WeightsEnum) and kind.__module__ == module
-        for weights in list(kind)
+        weights for kind in kinds if issubclass(kind, WeightsEnum) and kind.__module__ == module for weights in kind
     ]
     count = sum(parameter.numel() for parameter in network.parameters())
     nearest = min(published, key=lambda weights: abs(weights.meta["num_params"] - count), default=None)
