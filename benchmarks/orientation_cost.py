@@ -56,7 +56,7 @@ def measured(network: torch.nn.Module, stimuli: StimulusSet) -> float:
 def rise_of_memory(name: str, what: str) -> float:
     """Return the MiB that a pass adds to the peak of a process that has the model and all imports."""
     command = [sys.executable, __file__, "--memory-of", what, name]
-    return float(subprocess.check_output(command, text=True))  # noqa: S603 - our own command line
+    return float(subprocess.check_output(command, text=True))
 
 
 def print_rise_of_memory(name: str, what: str) -> None:

@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+
+from neuroprobe.analysis.tuning import PRESETS, Responses, Rules, unit_columns
+
+ORIENTATIONS = np.arange(0, 180, 15.0)
+PHASES = np.arange(0, 360, 45.0)
+FREQUENCIES = np.array([0.05, 0.1, 0.2])
+THETA = np.deg2rad(ORIENTATIONS)
+
+
+def responses(curves, *, blank=0.0, modulation=None, best_frequency=1, one_place=True):
+    """Curves (units, orientations), the same at every phase unless modulated, at one frequency of three."""
+    curves = np.asarray(curves, dtype=float)
+    modulation = np.ones(PHASES.size) if modulation is None else modulation
+    cube = np.zeros((len(curves), FREQUENCIES.size, ORIENTATIONS.size, PHASES.size))
+    cube[:, best_frequency] = curves[:, :, None] * modulation
+    return Responses(cube, np.full(len(curves), blank), FREQUENCIES, ORIENTATIONS, PHASES, one_place)
+
+
+def columns(curves, rules=PRESETS[None], status="ok", permutations=0, **options):
+    return unit_columns(responses(curves, **options), rules, status=status, permutations=permutations, seed=0)
+
+
+def test_a_cosine_has_half_selectivity():
+    found = columns([1 + np.cos(2 * (THETA - np.deg2rad(30)))])
+    assert found["gosi"] == pytest.approx([0.5])
+    assert found["osi"] == pytest.approx([1.0])
+    assert found["opr"] == pytest.approx([0.0], abs=1e-12)
+    assert found["preferred_orientation"] == pytest.approx([30.0])
+    assert found["preferred_frequency"] == pytest.approx([0.1])
+    assert found["bandwidth"] == pytest.approx([45.0], abs=1)
+
+
+def test_a_von_mises_curve_has_its_bessel_ratio():
+    assert columns([np.exp(np.cos(2 * THETA))])["gosi"] == pytest.approx([0.4464], abs=1e-4)
+
+
+def test_the_blank_is_subtracted_and_clipped():
+    found = columns([1 + np.cos(2 * THETA)], blank=1.0)
+    half_rectified_cosine = np.clip(np.cos(2 * THETA), 0, None)
+    expected = np.abs(half_rectified_cosine @ np.exp(2j * THETA)) / half_rectified_cosine.sum()
+    assert found["gosi"] == pytest.approx([0.5])
+    assert found["gosi_blank"] == pytest.approx([expected])
+
+
+def test_a_unit_that_never_exceeds_the_blank_has_no_blank_subtracted_index():
+    assert np.isnan(columns([np.ones(12)], blank=2.0)["gosi_blank"])
+
+
+def test_maximum_and_mean_over_phase_differ_as_they_should():
+    only_one_phase = np.eye(8)[0]
+    rules = {pool: Rules(pool=pool) for pool in ("mean", "max")}
+    means, maxima = (columns([1 + np.cos(2 * THETA)], rules[pool], modulation=only_one_phase) for pool in rules)
+    assert means["gosi"] == pytest.approx(maxima["gosi"])
+    assert maxima["fit_trough"] + maxima["fit_amplitude"] == pytest.approx(
+        8 * (means["fit_trough"] + means["fit_amplitude"])
+    )
+
+
+@pytest.mark.parametrize(("one_place", "expected"), [(True, 1.5675), (False, np.nan)])
+def test_modulation_over_phase_is_read_at_one_place_only(one_place, expected):
+    rectified_sine = np.clip(np.sin(np.deg2rad(PHASES) + 0.2), 0, None)
+    found = columns([1 + np.cos(2 * THETA)], modulation=rectified_sine, one_place=one_place)["f1_f0"]
+    assert found == pytest.approx([expected], abs=0.07, nan_ok=True)  # 8 phases give 1.53 to 1.66
+
+
+def test_a_constant_unit_is_not_modulated():
+    assert columns([np.ones(12)])["f1_f0"] == pytest.approx([0.0], abs=1e-12)
+
+
+def test_a_dead_unit_has_no_numbers_but_its_responses():
+    found = columns([np.zeros(12), 1 + np.cos(2 * THETA)], permutations=20)
+    assert found["status"].tolist() == ["unresponsive", "ok"]
+    assert found["peak_response"].tolist() == [0.0, 2.0]
+    numbers = set(found) - {"status", "peak_response", "blank_response"}
+    assert all(np.isnan(found[name][0]) for name in numbers)
+    assert all(np.isfinite(found[name][1]) for name in numbers - {"f1_f0"})
+
+
+def test_a_unit_below_one_percent_of_the_median_peak_is_unresponsive():
+    curve = 1 + np.cos(2 * THETA)
+    found = columns([curve, curve, curve, 0.011 * curve, 0.009 * curve, 0 * curve])
+    assert found["status"].tolist() == ["ok"] * 4 + ["unresponsive"] * 2
+
+
+def test_under_ukita_only_silence_is_unresponsive_and_counts_as_zero():
+    curve = 1 + np.cos(2 * THETA)
+    found = columns([curve, 1e-9 * curve, 0 * curve], PRESETS["ukita2020"])
+    assert found["status"].tolist() == ["ok", "ok", "unresponsive"]
+    assert found["gosi"] == pytest.approx([0.5, 0.5, 0.0])
+    assert found["osi"] == pytest.approx([1.0, 1.0, 0.0])
+    assert np.isnan(found["preferred_orientation"][2])
+
+
+def test_under_ringach_the_bandwidth_is_at_the_root_of_a_half():
+    narrow = np.exp(4 * (np.cos(2 * THETA) - 1))
+    at_half_height, at_root = (columns([narrow], PRESETS[preset])["bandwidth"] for preset in (None, "ringach2002"))
+    assert at_half_height == pytest.approx([17.1], abs=0.1)
+    assert 12 < at_root < 22
+    assert at_root != pytest.approx(at_half_height, abs=0.1)
+
+
+def test_a_signed_layer_that_is_not_rectified_has_no_indices():
+    found = columns([1 + np.cos(2 * THETA)], status="signed", permutations=20)
+    assert found["status"].tolist() == ["signed"]
+    assert np.isnan(found["gosi"])
+    assert np.isnan(found["q_value"])
+
+
+def test_q_counts_only_the_units_that_respond():
+    tuned = 1 + np.cos(2 * THETA)
+    alone = columns([tuned], permutations=99)
+    beside_dead = columns([tuned, 0 * tuned, 0 * tuned], permutations=99)
+    assert beside_dead["q_value"][0] == alone["q_value"][0] == pytest.approx(0.01)
