@@ -116,8 +116,9 @@ def find_layers(
     """
     images = next(value for value in (*inputs, *(named_inputs or {}).values()) if isinstance(value, Tensor))
     modules = dict(model.named_modules())
-    found: list[Layer] = []
-    squashed: dict[int, Tensor] = {}  # place in `found` -> output: whether it is a gate shows only later
+    # by address, so that what runs the network again from within the pass (a Probe of the user's) adds nothing
+    found: dict[tuple[Any, ...], Layer] = {}
+    squashed: dict[tuple[Any, ...], Tensor] = {}  # outputs: whether they are gates shows only later
     follower = AxisFollower()
 
     def note(call: Call, output: Any) -> None:
@@ -126,18 +127,19 @@ def find_layers(
             if tensor.ndim < 2 or len(tensor) != len(images) or not (call.module or call.function):
                 continue
             if activation in SQUASHERS:
-                squashed[len(found)] = tensor
+                squashed[call, part] = tensor
             kind = call.function or type(modules[call.module]).__name__
             shape = (1, *tensor.shape[1:])
-            found.append(Layer("", kind, call, part, shape, follower.axis_of(tensor), activation is not None))
+            axis = follower.axis_of(tensor)
+            found[call, part] = Layer("", kind, call, part, shape, axis, activation is not None)
 
     with follower, Watch(model, note):
         output = model(*inputs, **(named_inputs or {}))
-    results = [tensor for _, tensor in parts_of(output)]
-    for place, tensor in squashed.items():
+    results = [follower.squashed_by(tensor) for _, tensor in parts_of(output)]
+    for address, tensor in squashed.items():
         is_output = any(tensor is result for result in results)
-        found[place] = replace(found[place], default=not (follower.is_gate(tensor) or is_output))
-    return _with_axes_given(_named(found), unit_axis or {})
+        found[address] = replace(found[address], default=not (follower.is_gate(tensor) or is_output))
+    return _with_axes_given(_named(list(found.values())), unit_axis or {})
 
 
 def parts_of(output: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Tensor]]:

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset, default_collate
 
 Data = Tensor | tuple[Tensor, Tensor] | Dataset[Any] | DataLoader[Any] | str | Path
 _RANGE_SLACK = 1e-4  # resizing and decoding may overshoot [0, 1] by rounding
 _BATCH_PIXELS = 2**20  # a batch of this many pixels keeps two cores busy and the maps of wide networks within 1 GB
-_MOST_IMAGES = 256
+_MOST_IMAGES = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +43,8 @@ class Images:
             check_images(images, any_range=self.any_range, first=first)
             if labels is not None:
                 labels = _checked_labels(labels, len(images))
+            if not len(images):
+                continue
             yield Batch(images, labels, torch.arange(first, first + len(images)))
             first += len(images)
         if first == 0:
@@ -78,7 +81,7 @@ def open_images(
     if isinstance(data, DataLoader):
         return Images(data, any_range, _class_names(data.dataset), "DataLoader")
     dataset = _as_dataset(data, shape)
-    loader = DataLoader(dataset, batch_size or _batch_size(dataset, shape))
+    loader = DataLoader(dataset, batch_size or _batch_size(dataset, shape), collate_fn=_collated)
     return Images(loader, any_range, _class_names(dataset), _source(data))
 
 
@@ -89,9 +92,7 @@ def suggested_batch(height: int, width: int) -> int:
 
 def check_images(images: Tensor, *, any_range: bool, first: int = 0) -> None:
     """Raise a ValueError that says what is wrong with a batch of images, if anything is."""
-    if not isinstance(images, Tensor) or images.ndim != 4:
-        came = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
-        raise ValueError(f"images must be a tensor (N, C, H, W); {came} came")
+    _check_axes(images)
     if not images.is_floating_point():
         raise ValueError(f"images must be floating, in [0, 1]; {images.dtype} came: divide by 255 if they count to 255")
     bad = ~torch.isfinite(images).flatten(1).all(1)
@@ -107,18 +108,23 @@ def check_images(images: Tensor, *, any_range: bool, first: int = 0) -> None:
         )
 
 
+def _check_axes(images: Any) -> None:
+    if not isinstance(images, Tensor) or images.ndim != 4:
+        came = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
+        raise ValueError(f"images must be a tensor (N, C, H, W); {came} came")
+
+
 def _as_dataset(data: Any, shape: tuple[int, int, int] | None) -> Dataset[Any]:
     if isinstance(data, str | Path):
         return _folder(Path(data), shape)
-    if isinstance(data, Tensor):
-        return TensorDataset(data)
-    if isinstance(data, tuple | list) and len(data) == 2 and isinstance(data[0], Tensor):
-        images, labels = data[0], torch.as_tensor(data[1])
-        if labels.ndim != 1 or len(labels) != len(images):
-            raise ValueError(
-                f"labels must be one class index an image: {len(images)} images, labels {tuple(labels.shape)}"
-            )
-        return TensorDataset(images, labels)
+    if isinstance(data, Tensor | np.ndarray):
+        images = torch.as_tensor(data)
+        _check_axes(images)
+        return TensorDataset(images)
+    if isinstance(data, tuple | list) and len(data) == 2 and isinstance(data[0], Tensor | np.ndarray):
+        images = torch.as_tensor(data[0])
+        _check_axes(images)
+        return TensorDataset(images, _checked_labels(data[1], len(images)))
     if isinstance(data, Dataset) or (hasattr(data, "__getitem__") and hasattr(data, "__len__")):
         return data
     raise TypeError(
@@ -161,6 +167,16 @@ def _batch_size(dataset: Any, shape: tuple[int, int, int] | None) -> int:
     return suggested_batch(*(shape or (3, 224, 224))[1:])
 
 
+def _collated(items: list[Any]) -> Any:
+    try:
+        return default_collate(items)
+    except RuntimeError as error:
+        raise ValueError(
+            f"the images of a data set must have one size ({error}): scale them; photographs in a folder are scaled "
+            "for a network whose size is known, as by neuroprobe.load_network"
+        ) from error
+
+
 def _images_and_labels(item: Any) -> tuple[Tensor, Tensor | None]:
     if isinstance(item, Tensor):
         return item, None
@@ -170,7 +186,10 @@ def _images_and_labels(item: Any) -> tuple[Tensor, Tensor | None]:
 
 
 def _checked_labels(labels: Any, count: int) -> Tensor:
-    labels = torch.as_tensor(labels)
+    try:
+        labels = torch.as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"labels must be class indices, whole numbers from 0; {labels!r:.60} came") from error
     if labels.ndim != 1 or len(labels) != count:
         raise ValueError(f"labels must be one class index an image: {count} images, labels {tuple(labels.shape)} came")
     if labels.is_floating_point() or labels.is_complex():

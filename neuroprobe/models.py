@@ -23,15 +23,16 @@ def unwrap(model: nn.Module) -> nn.Module:
         return unwrap(model.module)
     if hasattr(model, "_orig_mod"):  # what torch.compile returns
         return unwrap(model._orig_mod)  # type: ignore[arg-type]  # noqa: SLF001 - there is no public way in
-    if isinstance(model, torch.jit.ScriptModule):
-        raise TypeError(
-            f"a network of Python modules is wanted; {type(model).__name__} is scripted or traced, and its layers "
-            "cannot be hooked: pass the nn.Module it was made from"
-        )
     if not isinstance(model, nn.Module):
         raise TypeError(
             f"a torch.nn.Module is wanted; {type(model).__name__} came (an exported program or a path?): pass the "
             "nn.Module itself, or neuroprobe.load_network(...)"
+        )
+    scripted = [path for path, module in model.named_modules() if isinstance(module, torch.jit.ScriptModule)]
+    if scripted:
+        raise TypeError(
+            f"a network of Python modules is wanted; {scripted[0] or type(model).__name__} is scripted or traced, and "
+            "its layers cannot be hooked: use the nn.Module it was made from"
         )
     if any(is_lazy(parameter) for parameter in model.parameters()):
         raise ValueError(
@@ -70,7 +71,13 @@ def left_as_found(model: nn.Module) -> Iterator[None]:
 def at_rest(model: nn.Module) -> Iterator[None]:
     """Run the model in eval mode and without gradients, and leave it as it was found."""
     with left_as_found(model), torch.no_grad():
-        model.eval()
+        try:
+            model.eval()
+        except NotImplementedError as error:
+            raise TypeError(
+                f"a network of Python modules is wanted; {type(model).__name__} is exported, and cannot be put into "
+                "eval mode: pass the nn.Module it was made from"
+            ) from error
         yield
 
 
@@ -87,7 +94,7 @@ def _modes_kept(model: nn.Module) -> Iterator[None]:
 @contextmanager
 def _buffers_kept(model: nn.Module) -> Iterator[None]:
     found = [
-        (module, name, buffer, buffer.clone(), buffer._version)  # noqa: SLF001 - counts writes in place
+        (module, name, buffer, buffer.clone(), _writes(buffer))
         for module in model.modules()
         for name, buffer in module._buffers.items()  # noqa: SLF001 - buffers() hides who owns them
         if buffer is not None
@@ -96,10 +103,15 @@ def _buffers_kept(model: nn.Module) -> Iterator[None]:
         yield
     finally:
         with torch.no_grad():
-            for module, name, buffer, value, version in found:
-                if buffer._version != version:  # noqa: SLF001
+            for module, name, buffer, value, writes in found:
+                if _writes(buffer) != writes:
                     buffer.copy_(value)
                 module._buffers[name] = buffer  # noqa: SLF001
+
+
+def _writes(tensor: Tensor) -> int:
+    """Return how often a tensor was written into; inference tensors neither count nor may be written into here."""
+    return 0 if tensor.is_inference() else tensor._version  # noqa: SLF001
 
 
 @contextmanager
@@ -117,7 +129,7 @@ def _random_state_kept(device: torch.device) -> Iterator[None]:
 @contextmanager
 def _run_eagerly(model: nn.Module) -> Iterator[None]:
     # module.compile() swaps in a compiled call that passes later hooks by
-    compiled = [(module, module._compiled_call_impl) for module in model.modules()]  # noqa: SLF001
+    compiled = [(m, call) for m in model.modules() if (call := m._compiled_call_impl) is not None]  # noqa: SLF001
     try:
         for module, _ in compiled:
             module._compiled_call_impl = None  # noqa: SLF001

@@ -42,8 +42,10 @@ class Preparation:
 
     def prepared(self, images: Tensor) -> Tensor:
         """Return images as the network wants them: on its device, preprocessed, channels last (faster on a CPU too)."""
-        images = self.preprocess(images.to(self.device, dtype=torch.float32, non_blocking=True))
-        return images.to(dtype_of(self.model), memory_format=torch.channels_last)
+        # a copy: what preprocesses, or the network, may write into its input
+        images = self.preprocess(images.to(self.device, dtype=torch.float32, non_blocking=True, copy=True))
+        layout = torch.channels_last if images.ndim == 4 else torch.preserve_format
+        return images.to(dtype_of(self.model), memory_format=layout)
 
     def forward(self, images: Tensor) -> Any:
         """Run the network on prepared images; an error says what it was given."""
@@ -70,7 +72,8 @@ def prepare(
         TypeError: if ``preprocess`` is not ``"auto"``, None or a function; ValueError: if ``dtype`` is no float type.
     """
     model = unwrap(model)
-    target = torch.device(device) if device is not None else device_of(model)
+    # made, not named: "cuda" stands for the current one, "cuda:0"
+    target = torch.empty(0, device=device).device if device is not None else device_of(model)
     if target != device_of(model):
         model = copy.deepcopy(model).to(target)
     expected = expected_input(model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,17 +21,23 @@ Keep = Callable[[Layer, Tensor], None]  # told each chosen layer's output, which
 @contextmanager
 def tapping(model: nn.Module, layers: Sequence[Layer], keep: Keep) -> Iterator[None]:
     """Tell ``keep`` the outputs of the layers in every forward pass of the block."""
-    wanted: dict[Call, list[Layer]] = {}
-    for layer in layers:
-        wanted.setdefault(layer.call, []).append(layer)
-
-    def see(call: Call, output: Any) -> None:
-        for layer in wanted.get(call, ()):
-            keep(layer, part_at(output, layer.part))
-
-    modules = {call.module for call in wanted if call.function is None}
-    with Watch(model, see, modules=modules, functions=any(call.function for call in wanted)):
+    taps = _by_call(layers)
+    modules = {call.module for call in taps if call.function is None}
+    see = partial(_tell, taps, keep)
+    with Watch(model, see, modules=modules, functions=any(call.function for call in taps)):
         yield
+
+
+def _by_call(layers: Sequence[Layer]) -> dict[Call, list[Layer]]:
+    taps: dict[Call, list[Layer]] = {}
+    for layer in layers:
+        taps.setdefault(layer.call, []).append(layer)
+    return taps
+
+
+def _tell(taps: Mapping[Call, Sequence[Layer]], keep: Keep, call: Call, output: Any) -> None:
+    for layer in taps.get(call, ()):
+        keep(layer, part_at(output, layer.part))
 
 
 class Probe(Mapping[str, Tensor]):
@@ -75,13 +82,14 @@ class Probe(Mapping[str, Tensor]):
         self._grad, self._unit_axis = grad, unit_axis
         self._responses: dict[str, Tensor] = {}
         self._names: list[str] = []
+        self._taps: dict[Call, list[Layer]] = {}  # empty until a pass has found the layers
         self._undo = ExitStack()
 
     def __enter__(self) -> Probe:
         self._refuse_unknown_modules()
         with ExitStack() as undo:
-            start = self._model.register_forward_pre_hook(self._start, with_kwargs=True)
-            undo.enter_context(start)
+            undo.enter_context(self._model.register_forward_pre_hook(self._start, with_kwargs=True))
+            undo.enter_context(Watch(self._model, lambda call, output: _tell(self._taps, self._keep, call, output)))
             self._undo = undo.pop_all()
         self._ready = False
         return self
@@ -121,10 +129,12 @@ class Probe(Mapping[str, Tensor]):
 
     def _tap(self, model: nn.Module, inputs: tuple[Any, ...], named_inputs: dict[str, Any]) -> None:
         with left_as_found(model), torch.no_grad():
+            inputs = tuple(_copied(value) for value in inputs)  # the network may write into its input
+            named_inputs = {name: _copied(value) for name, value in named_inputs.items()}
             found = find_layers(model, inputs, named_inputs, unit_axis=self._unit_axis)
         chosen = choose(found, self._wanted)
         self._names = [layer.name for layer in chosen]
-        self._undo.enter_context(tapping(model, chosen, self._keep))
+        self._taps = _by_call(chosen)
 
     def _keep(self, layer: Layer, output: Tensor) -> None:
         output = output if self._grad else output.detach()
@@ -132,3 +142,7 @@ class Probe(Mapping[str, Tensor]):
             self._responses[layer.name] = output.clone()  # as the layer gave it, unit axis in its place
         else:
             self._responses[layer.name] = self._readout.respond(self._readout.places(layer, output))
+
+
+def _copied(value: Any) -> Any:
+    return value.clone() if isinstance(value, Tensor) else value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -25,7 +26,7 @@ def made_from(model: nn.Module, layers: Sequence[Layer]) -> dict[str, Any]:
         "model_class": f"{kind.__module__}.{kind.__qualname__}",
         "weights": weights_digest(model),
         "layers": {layer.name: {"kind": layer.kind, "shape": list(layer.shape)} for layer in layers},
-        "versions": _versions(),
+        "versions": dict(_versions()),
     }
 
 
@@ -40,6 +41,7 @@ def weights_digest(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
+@cache
 def _versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for package in _PACKAGES:

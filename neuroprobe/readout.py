@@ -97,9 +97,12 @@ class Rectifier:
 
 def prefix_tokens(model: nn.Module) -> int:
     """Return how many class and register tokens a transformer puts ahead of its patches."""
-    if hasattr(model, "num_prefix_tokens"):  # timm
-        return int(model.num_prefix_tokens)  # type: ignore[arg-type]
-    return int(any(getattr(model, name, None) is not None for name in ("class_token", "cls_token")))
+    for module in model.modules():  # the transformer may stand inside a network of the user's
+        if hasattr(module, "num_prefix_tokens"):  # timm
+            return int(module.num_prefix_tokens)  # type: ignore[arg-type]
+        if any(getattr(module, name, None) is not None for name in ("class_token", "cls_token")):
+            return 1
+    return 0
 
 
 def one_of(what: str, value: object, known: tuple[object, ...]) -> None:

@@ -21,12 +21,11 @@ from neuroprobe.progress import progress_bar
 from neuroprobe.provenance import made_from
 from neuroprobe.readout import Readout, Rectifier, Reduce, Tokens, prefix_tokens
 from neuroprobe.reducers import Observed, Reducer, named_reducers
+from neuroprobe.results import Recording, unit_index
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
-
-    from neuroprobe.results import Recording
 
 
 def record(
@@ -77,8 +76,6 @@ def record(
     Raises:
         UnknownLayerError, ValueError, TypeError: for input that does not fit; RuntimeError: if the forward pass raises.
     """
-    from neuroprobe.results import Recording
-
     if reducers is not None and reduce == "none":
         raise ValueError("reducers take one response a unit: reduce must be 'mean', 'max' or 'center', not 'none'")
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
@@ -154,6 +151,7 @@ def observe(
 ) -> list[Layer]:
     """Run the network over batches and show the observer what every chosen layer did; return the layers."""
     current: dict[str, Any] = {}
+    times: Counter[str] = Counter()
 
     def bring(batch: Batch) -> Tensor:
         # only what observers need is kept: the images as they came would be memory beside the network's own
@@ -162,16 +160,18 @@ def observe(
 
     def keep(layer: Layer, output: Tensor) -> None:
         with reading():
+            times[layer.name] += 1
             maps = readout.places(layer, output.detach())
             maps = rectifier(layer, maps) if rectifier else maps
             observer(layer, Observed(_finite(layer, readout.respond(maps)), maps, **current))
 
-    sample, batches = _first_image(batches)
-    with prepared.at_rest():
+    with prepared.at_rest():  # the data too: shuffling draws random numbers
+        sample, batches = _first_image(batches)
         found = choose(prepared.layers(sample, unit_axis), layers)
         with tapping(prepared.model, found, keep), progress_bar("recording", total, shown=progress) as bar:
-            for images in map(bring, batches):
+            for number, images in enumerate(map(bring, batches), start=1):
                 prepared.forward(images)
+                _refuse_skipped(found, times, number)
                 bar.update(len(images))
     return found
 
@@ -181,6 +181,15 @@ def _first_image(batches: Iterable[Batch]) -> tuple[Tensor, Iterator[Batch]]:
     remaining = iter(batches)
     first = next(remaining)
     return first.images[:1].clone(), chain([first], remaining)
+
+
+def _refuse_skipped(found: Sequence[Layer], times: Mapping[str, int], batches: int) -> None:
+    skipped = next((layer.name for layer in found if times[layer.name] != batches), None)
+    if skipped is not None:
+        raise RuntimeError(
+            f"layer {skipped!r} ran {times[skipped]} times in {batches} forward passes: where a network decides by its "
+            "input what to run, responses cannot be matched to images"
+        )
 
 
 def _finite(layer: Layer, responses: Tensor) -> Tensor:
@@ -195,8 +204,7 @@ def _finite(layer: Layer, responses: Tensor) -> Tensor:
 def _unit_table(found: Sequence[Layer]) -> pd.DataFrame:
     import pandas as pd
 
-    index = pd.MultiIndex.from_tuples([(layer.name, unit) for layer in found for unit in range(layer.units)])
-    return pd.DataFrame({"status": "ok"}, index=index.set_names(["layer", "unit"]))
+    return pd.DataFrame({"status": "ok"}, index=unit_index({layer.name: layer.units for layer in found}))
 
 
 def _labelled(layer: Layer, values: NDArray[np.float32]) -> xr.DataArray:

@@ -282,6 +282,17 @@ def known_layer(layer: str, known: Iterable[str]) -> str:
     return layer
 
 
+def unit_index(units: Mapping[str, int]) -> pd.MultiIndex:
+    """Make the index (``layer``, ``unit``) of a unit table from the number of units of each layer."""
+    import numpy as np
+    import pandas as pd
+
+    counts = list(units.values())
+    names = np.repeat(np.array(list(units), dtype=object), counts)
+    numbers = np.concatenate([np.arange(count) for count in counts])
+    return pd.MultiIndex.from_arrays([names, numbers], names=["layer", "unit"])
+
+
 def named(what: str, name: str, known: Iterable[Any]) -> str:
     """Return ``name`` if it is known; otherwise raise an error that names the nearest right ones."""
     names = list(known)

@@ -30,7 +30,7 @@ _FEATURES_LAST = {
 }  # fmt: skip
 _RESHAPES = {"reshape", "view", "flatten", "unflatten", "squeeze", "unsqueeze", "view_as", "reshape_as"}
 _PRODUCTS = {"mul", "rmul", "imul", "multiply"}
-# a gate is still a gate after these
+# a gate is still a gate after these, and times a number
 _SAME_VALUES = _RESHAPES | {"expand", "expand_as", "permute", "transpose", "chunk", "split", "getitem", "contiguous"}
 
 
@@ -55,6 +55,10 @@ class AxisFollower(TorchFunctionMode):
     def is_gate(self, output: Tensor) -> bool:
         """Whether a squasher's output has multiplied another tensor so far."""
         return output in self._gates
+
+    def squashed_by(self, output: Tensor) -> Tensor | None:
+        """Return the squasher's output that a tensor holds, reshaped or not; None where it holds none."""
+        return self._squashed.get(output)
 
     def __torch_function__(
         self, function: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -83,18 +87,18 @@ class AxisFollower(TorchFunctionMode):
     def _note_gates(self, name: str, inputs: list[Tensor], output: Tensor) -> None:
         if name in SQUASHERS:
             self._squashed[output] = output
-        elif name in _PRODUCTS:
+        elif name in _PRODUCTS and len(inputs) > 1:
             for tensor in inputs:
                 if tensor in self._squashed:
                     self._gates[self._squashed[tensor]] = True
-        elif name in _SAME_VALUES and inputs and inputs[0] in self._squashed:
+        elif name in _SAME_VALUES | _PRODUCTS and inputs and inputs[0] in self._squashed:
             self._squashed[output] = self._squashed[inputs[0]]
 
 
 def _inherited(
     name: str, args: tuple[Any, ...], kwargs: dict[str, Any], source: Tensor, axis: int, output: Tensor
 ) -> int:
-    if name in {"permute", "transpose", "swapaxes", "movedim"}:
+    if name in {"permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis"}:
         return _moved(name, args, kwargs, axis, source.ndim)
     if name in _RESHAPES:
         return _reshaped(source.shape, axis, output.shape)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, count
+from itertools import count
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,13 +22,13 @@ from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.provenance import made_from
 from neuroprobe.readout import Readout, Rectifier, Tokens, one_of, prefix_tokens
 from neuroprobe.recording import Kept, observe
+from neuroprobe.results import Tuning, unit_index
 from neuroprobe.stimuli import StimulusSet, gratings
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from neuroprobe.results import Tuning
 
 GRATING_AXES = ("frequency", "orientation", "phase")
 COLUMNS = (
@@ -101,8 +101,6 @@ def orientation(
 
     Source: indices as in Ringach et al. (2002), Mazurek et al. (2014) and Ukita (2020).
     """
-    from neuroprobe.results import Tuning
-
     _check(preset, reduce, signed, control, permutations)
     rules = PRESETS[preset]
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
@@ -148,21 +146,28 @@ def orientation(
 
 @dataclass(frozen=True, eq=False)
 class _Run:
-    """What one network gave to the stimuli, the blank last."""
+    """What one network gave to the stimuli."""
 
     layers: list[Layer]
-    responses: Mapping[str, NDArray[np.float32]]  # layer -> (images + 1, units)
+    responses: Responses
     signed: Mapping[str, bool]
 
     @property
     def names(self) -> list[str]:
         return [layer.name for layer in self.layers]
 
+    def cubes(self) -> Iterator[tuple[Layer, NDArray[np.float32]]]:
+        """Yield each layer with its responses (units, frequencies, orientations, phases)."""
+        return (
+            (layer, self.responses.cube[units]) for layer, units in zip(self.layers, self.responses.layers, strict=True)
+        )
+
     def shuffled(self, seed: int) -> _Run:
         """Return the same with all images permuted once; the blank stays."""
-        images = len(next(iter(self.responses.values()))) - 1
-        order = np.append(np.random.default_rng(seed).permutation(images), images)
-        return replace(self, responses={name: values[order] for name, values in self.responses.items()})
+        cube = self.responses.cube
+        flat = cube.reshape(len(cube), -1)
+        order = np.random.default_rng(seed).permutation(flat.shape[1])
+        return replace(self, responses=replace(self.responses, cube=flat[:, order].reshape(cube.shape)))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -178,8 +183,8 @@ class _Experiment:
     progress: bool
 
     def run(self, prepared: Preparation, layers: str | Sequence[str] | None) -> _Run:
-        rectifier = Rectifier(clip=self.clip)
-        total = len(self.stimuli) + 1
+        """Show all stimuli and the blank, and record."""
+        rectifier, total = Rectifier(clip=self.clip), len(self.stimuli) + 1
         kept = Kept(total)
         found = observe(
             prepared,
@@ -192,20 +197,19 @@ class _Experiment:
             total=total,
             progress=self.progress,
         )
-        responses = {layer.name: kept.responses(layer) for layer in found}
-        return _Run(found, responses, {layer.name: rectifier.is_signed(layer) for layer in found})
+        return _Run(found, self._responses(found, kept), {layer.name: rectifier.is_signed(layer) for layer in found})
 
     def table(self, run: _Run, *, permutations: int, seed: int) -> pd.DataFrame:
         """Return the unit table, all but the verdict."""
         import pandas as pd
 
-        tables = {}
-        for layer in run.layers:
-            status = ("rectified" if self.clip else "signed") if run.signed[layer.name] else "ok"
-            responses = self._responses(run, layer)
-            columns = unit_columns(responses, self.rules, status=status, permutations=permutations, seed=seed)
-            tables[layer.name] = pd.DataFrame(columns)
-        return pd.concat(tables, names=["layer", "unit"])
+        signed = "rectified" if self.clip else "signed"
+        status = np.repeat(
+            np.array([signed if run.signed[layer.name] else "ok" for layer in run.layers], dtype=object),
+            [layer.units for layer in run.layers],
+        )
+        columns = unit_columns(run.responses, self.rules, status=status, permutations=permutations, seed=seed)
+        return pd.DataFrame(columns, index=unit_index({layer.name: layer.units for layer in run.layers}))
 
     def control_table(self, run: _Run, compared: _Run | None) -> pd.DataFrame | None:
         """Return the control's unit table, with no test and no verdict of its own."""
@@ -226,39 +230,46 @@ class _Experiment:
         """Return the labelled responses, layer by layer: (unit, frequency, orientation, phase)."""
         import xarray as xr
 
-        axes = self.stimuli.axes
+        # made once: to index the same coordinates for each layer would take longer than a small network's pass
+        axes = {name: xr.IndexVariable(name, values) for name, values in self.stimuli.axes.items()}
         return {
             layer.name: xr.DataArray(
-                self._cube(run, layer),
-                dims=("unit", *axes),
-                coords={"unit": range(layer.units), **axes},
-                name=layer.name,
+                cube, dims=("unit", *axes), coords={"unit": np.arange(layer.units), **axes}, name=layer.name
             )
-            for layer in run.layers
+            for layer, cube in run.cubes()
         }
 
     def _batches(self, device: torch.device) -> Iterator[Batch]:
+        """Return the images and, at the end of the last batch, the blank."""
+        blank = self.stimuli.blank[None].to(device)
+        last = -(-len(self.stimuli) // self.batch_size) - 1
+        images = self.stimuli.batches(self.batch_size, device)
         # map, where a loop would hold on to each batch while the network runs
-        images = chain(self.stimuli.batches(self.batch_size, device), [self.stimuli.blank[None].to(device)])
-        return map(_unlabelled, images, count(0, self.batch_size))
+        return map(
+            lambda batch, number: _unlabelled(torch.cat([batch, blank]) if number == last else batch), images, count()
+        )
 
-    def _cube(self, run: _Run, layer: Layer) -> NDArray[np.float32]:
-        return np.ascontiguousarray(run.responses[layer.name][:-1].T).reshape(layer.units, *self.stimuli.shape)
-
-    def _responses(self, run: _Run, layer: Layer) -> Responses:
-        axes = self.stimuli.axes
+    def _responses(self, found: Sequence[Layer], kept: Kept) -> Responses:
+        units = [layer.units for layer in found]
+        ends = np.cumsum(units)
+        flat = np.empty((ends[-1], len(self.stimuli) + 1), np.float32)
+        layers = tuple(slice(end - count, end) for end, count in zip(ends, units, strict=True))
+        for layer, place in zip(found, layers, strict=True):
+            flat[place] = kept.responses(layer).T
+        one_place = [prod(self.readout.grid(layer)) == 1 for layer in found]
         return Responses(
-            cube=self._cube(run, layer).astype(np.float64),
-            blank=run.responses[layer.name][-1].astype(np.float64),
-            frequencies=axes["frequency"],
-            orientations=axes["orientation"],
-            phases=axes["phase"],
-            one_place=prod(self.readout.grid(layer)) == 1,
+            cube=np.ascontiguousarray(flat[:, :-1]).reshape(-1, *self.stimuli.shape),
+            blank=flat[:, -1],
+            frequencies=self.stimuli.axes["frequency"],
+            orientations=self.stimuli.axes["orientation"],
+            phases=self.stimuli.axes["phase"],
+            layers=layers,
+            one_place=np.repeat(one_place, units),
         )
 
 
-def _unlabelled(images: Tensor, first: int) -> Batch:
-    return Batch(images, None, torch.arange(first, first + len(images)))
+def _unlabelled(images: Tensor) -> Batch:
+    return Batch(images, None, torch.arange(len(images)))  # numbers that nothing here asks for
 
 
 def _thresholds(names: Sequence[str], controls: pd.DataFrame | None) -> dict[str, float]:

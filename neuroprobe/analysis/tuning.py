@@ -1,4 +1,4 @@
-"""From responses to gratings to one row of numbers a unit: pure functions, a whole layer at a time.
+"""From responses to gratings to one row of numbers a unit: pure functions, all units of all layers at once.
 
 Formulas and edge cases are those of the indices, the fit and the null; here they are put together, and it is decided
 which units have no numbers at all.
@@ -6,9 +6,10 @@ which units have no numbers at all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,50 +44,58 @@ PRESETS: Mapping[str | None, Rules] = {
 
 @dataclass(frozen=True, eq=False)
 class Responses:
-    """What the units of one layer gave to a set of gratings."""
+    """What units gave to a set of gratings: those of many layers in one table, so that no step is repeated a layer."""
 
-    cube: Floats  # (units, frequencies, orientations, phases)
-    blank: Floats  # (units,)
+    cube: NDArray[np.float32]  # (units, frequencies, orientations, phases)
+    blank: NDArray[np.float32]  # (units,)
     frequencies: Floats  # cycles/pixel
     orientations: Floats  # degrees
     phases: Floats  # degrees
-    one_place: bool  # read at one place of the map, where phase is not averaged away
+    layers: tuple[slice, ...]  # which units are a layer's
+    one_place: NDArray[np.bool_]  # (units,), read at one place of the map, where phase is not averaged away
 
-    @property
+    @cached_property
     def preferred(self) -> NDArray[np.intp]:
         """The frequency (units,) of each unit's largest response, as an index."""
         return self.cube.max(axis=(2, 3)).argmax(axis=1)
 
+    @cached_property
     def at_preferred(self) -> Floats:
-        """Return the responses (units, orientations, phases) at each unit's preferred frequency."""
-        return np.take_along_axis(self.cube, self.preferred[:, None, None, None], axis=1)[:, 0]
+        """The responses (units, orientations, phases) at each unit's preferred frequency."""
+        return np.take_along_axis(self.cube, self.preferred[:, None, None, None], axis=1)[:, 0].astype(np.float64)
+
+    @cached_property
+    def peak(self) -> Floats:
+        """The largest response (units,)."""
+        return self.cube.max(axis=(1, 2, 3)).astype(np.float64)
 
 
-def unit_columns(responses: Responses, rules: Rules, *, status: str, permutations: int, seed: int) -> dict[str, Column]:
-    """Return the columns of the unit table but ``tuned``, for one layer.
+def unit_columns(
+    responses: Responses, rules: Rules, *, status: NDArray[np.object_], permutations: int, seed: int
+) -> dict[str, Column]:
+    """Return the columns of the unit table but ``tuned``.
 
     Args:
-        responses: of all units of the layer.
+        responses: of all units of all layers.
         rules: pooling, dead rule and bandwidth.
-        status: of the units that respond: ``"ok"``, ``"rectified"``, or ``"signed"`` for no numbers at all.
+        status: (units,) of those that respond: ``"ok"``, ``"rectified"``, or ``"signed"`` for no numbers at all.
         permutations: for the null of gosi; 0 for none.
         seed: of the permutations.
     """
-    at_preferred = responses.at_preferred()
-    curves = _pooled(at_preferred, rules.pool)
+    curves = _pooled(responses.at_preferred, rules.pool)
     columns = _selectivity(responses, curves, rules)
     columns["p_value"] = permutation_p(
-        at_preferred, responses.orientations, pool=rules.pool, permutations=permutations, seed=seed
+        responses.at_preferred, responses.orientations, pool=rules.pool, permutations=permutations, seed=seed
     )
     silent = _unresponsive(responses, curves, rules)
     without_numbers = silent | (status == "signed")
-    for name, values in columns.items():
-        columns[name] = np.where(without_numbers, np.nan, values)
-    if rules.silent_is_zero and status != "signed":
-        columns |= {name: np.where(silent, 0.0, columns[name]) for name in ("gosi", "osi")}
-    columns["q_value"] = false_discovery(columns["p_value"])
-    columns |= {"peak_response": responses.cube.max(axis=(1, 2, 3)), "blank_response": responses.blank}
-    return columns | {"status": np.where(silent, "unresponsive", status).astype(object)}
+    columns = {name: np.where(without_numbers, np.nan, values) for name, values in columns.items()}
+    if rules.silent_is_zero:
+        zero = silent & (status != "signed")
+        columns |= {name: np.where(zero, 0.0, columns[name]) for name in ("gosi", "osi")}
+    columns["q_value"] = _by_layer(false_discovery, columns["p_value"], responses)
+    columns |= {"peak_response": responses.peak, "blank_response": responses.blank.astype(np.float64)}
+    return columns | {"status": np.where(silent, "unresponsive", status)}
 
 
 def _selectivity(responses: Responses, curves: Floats, rules: Rules) -> dict[str, Column]:
@@ -112,23 +121,32 @@ def _selectivity(responses: Responses, curves: Floats, rules: Rules) -> dict[str
     }
 
 
-def _pooled(responses: Floats, pool: Pool) -> Floats:
-    return responses.mean(axis=-1) if pool == "mean" else responses.max(axis=-1)
+def _pooled(responses: NDArray[np.floating[Any]], pool: Pool) -> Floats:
+    return responses.mean(axis=-1, dtype=np.float64) if pool == "mean" else responses.max(axis=-1).astype(np.float64)
 
 
 def _f1_f0(responses: Responses, curves: Floats) -> Floats:
-    if not responses.one_place:
-        return np.full(len(curves), np.nan)
     best = curves.argmax(axis=1)
-    over_phase = responses.at_preferred()[np.arange(len(best)), best]
-    return indices.f1_f0(over_phase, responses.phases, responses.blank)
+    over_phase = responses.at_preferred[np.arange(len(best)), best]
+    ratio = indices.f1_f0(over_phase, responses.phases, responses.blank)
+    return np.where(responses.one_place, ratio, np.nan)
 
 
 def _unresponsive(responses: Responses, curves: Floats, rules: Rules) -> NDArray[np.bool_]:
     if rules.silent_is_zero:
         return ~np.any(curves, axis=1)
     silent = np.abs(curves).sum(axis=1) <= _NO_RESPONSE
-    if silent.all():
-        return silent
-    peak = responses.cube.max(axis=(1, 2, 3))
-    return silent | (peak < _FAINT * np.median(peak[~silent]))
+    heard = np.where(silent, np.nan, responses.peak)
+    return silent | (heard < _FAINT * _by_layer(_median, heard, responses))
+
+
+def _median(values: Floats) -> Floats:
+    return np.nanmedian(values) if np.isfinite(values).any() else np.full_like(values, np.nan)
+
+
+def _by_layer(function: Callable[[Floats], Floats], values: Floats, responses: Responses) -> Floats:
+    """Apply a function to each layer's part of (units,) values."""
+    result = np.empty_like(values)
+    for layer in responses.layers:
+        result[layer] = function(values[layer])
+    return result

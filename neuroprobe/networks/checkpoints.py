@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ def load_weights(network: nn.Module, path: str | Path) -> nn.Module:
         FileNotFoundError: if there is no such file.
         ValueError: if it holds no weights, or not this network's; names and shapes that differ are listed.
     """
-    state = _unwrapped(_read(Path(path)), Path(path))
     own = network.state_dict()
+    state = {_plain(name, own): tensor for name, tensor in _unwrapped(_read(Path(path)), Path(path)).items()}
     missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
     differing = [
         f"{name} {tuple(state[name].shape)} in the file, {tuple(own[name].shape)} in the network"
@@ -53,11 +53,11 @@ def _read(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
-            f"{path} holds more than tensors, and running code from a file is refused (weights_only=True): "
+            f"{path} holds more than tensors, or is damaged; running code from a file is refused (weights_only=True): "
             "save model.state_dict() and load that"
         ) from error
-    except (RuntimeError, EOFError) as error:
-        raise ValueError(f"{path} is no complete PyTorch checkpoint: {error}") from error
+    except Exception as error:  # damaged bytes raise KeyError, IndexError, EOFError, RuntimeError, ...
+        raise ValueError(f"{path} is no complete PyTorch checkpoint ({type(error).__name__}: {error})") from error
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -80,10 +80,11 @@ def _unwrapped(loaded: Any, path: Path) -> dict[str, Tensor]:
         raise ValueError(
             f"{path} must hold a state_dict (names to tensors), plain or under 'state_dict'; it holds {held}"
         )
-    return {_plain(name): tensor for name, tensor in loaded.items()}
+    return dict(loaded)
 
 
-def _plain(name: str) -> str:
-    for prefix in _PREFIXES:
-        name = name.removeprefix(prefix)
+def _plain(name: str, own: Collection[str]) -> str:
+    """Return a name without the wrappers' prefixes; where the network has a ``module`` of its own, that stays."""
+    while name not in own and name.startswith(_PREFIXES):
+        name = name.partition(".")[2]
     return name

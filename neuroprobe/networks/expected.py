@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -81,7 +82,7 @@ def image_shape(size: Any, expected: Expected | None, network: nn.Module | None 
     if size is None and expected is not None:
         return expected.size
     numbers = tuple(size) if isinstance(size, list | tuple) else (size,)
-    if not 1 <= len(numbers) <= 3 or not all(isinstance(n, int) and n > 0 for n in numbers):
+    if not 1 <= len(numbers) <= 3 or not all(isinstance(n, int | np.integer) and n > 0 for n in numbers):
         raise ValueError(f"input_size must be a side, (H, W) or (C, H, W) in whole pixels; {size!r} came")
     channels = numbers[0] if len(numbers) == 3 else expected.size[0] if expected else _first_channels(network)
     height, width = (numbers * 2)[:2] if len(numbers) == 1 else numbers[-2:]

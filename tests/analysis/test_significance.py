@@ -128,4 +128,4 @@ def test_analysis_loads_nothing_it_does_not_need():
     heavy = {"pandas", "xarray", "matplotlib", "torchvision", "scipy"}
     modules = ", ".join(f"neuroprobe.analysis.{name}" for name in ("indices", "von_mises", "significance"))
     code = f"import sys, {modules}; sys.exit(', '.join({heavy} & set(sys.modules)) or None)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603 - our own code
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

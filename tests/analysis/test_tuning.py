@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -15,11 +17,14 @@ def responses(curves, *, blank=0.0, modulation=None, best_frequency=1, one_place
     modulation = np.ones(PHASES.size) if modulation is None else modulation
     cube = np.zeros((len(curves), FREQUENCIES.size, ORIENTATIONS.size, PHASES.size))
     cube[:, best_frequency] = curves[:, :, None] * modulation
-    return Responses(cube, np.full(len(curves), blank), FREQUENCIES, ORIENTATIONS, PHASES, one_place)
+    layers = (slice(0, len(curves)),)
+    places = np.full(len(curves), one_place)
+    return Responses(cube, np.full(len(curves), blank), FREQUENCIES, ORIENTATIONS, PHASES, layers, places)
 
 
 def columns(curves, rules=PRESETS[None], status="ok", permutations=0, **options):
-    return unit_columns(responses(curves, **options), rules, status=status, permutations=permutations, seed=0)
+    stated = np.full(len(curves), status, dtype=object)
+    return unit_columns(responses(curves, **options), rules, status=stated, permutations=permutations, seed=0)
 
 
 def test_a_cosine_has_half_selectivity():
@@ -113,3 +118,17 @@ def test_q_counts_only_the_units_that_respond():
     alone = columns([tuned], permutations=99)
     beside_dead = columns([tuned, 0 * tuned, 0 * tuned], permutations=99)
     assert beside_dead["q_value"][0] == alone["q_value"][0] == pytest.approx(0.01)
+
+
+def test_layers_are_judged_apart():
+    curve = 1 + np.cos(2 * THETA)
+    strong_and_weak = responses([curve, curve, 1e-3 * curve, 1e-3 * curve])
+    apart = replace(strong_and_weak, layers=(slice(0, 2), slice(2, 4)))
+    status = np.full(4, "ok", dtype=object)
+    for given, expected in ((strong_and_weak, ["ok", "ok", "unresponsive", "unresponsive"]), (apart, ["ok"] * 4)):
+        found = unit_columns(given, Rules(), status=status, permutations=0, seed=0)
+        assert found["status"].tolist() == expected
+
+
+def test_a_layer_of_dead_units_is_unresponsive_throughout():
+    assert columns([np.zeros(12)] * 3)["status"].tolist() == ["unresponsive"] * 3

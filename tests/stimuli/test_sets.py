@@ -100,4 +100,4 @@ def test_plot_hands_over_to_the_sheet(stimuli, monkeypatch):
 def test_stimuli_load_nothing_they_do_not_need():
     heavy = {"pandas", "xarray", "matplotlib", "torchvision", "scipy"}
     code = f"import sys, neuroprobe.stimuli; sys.exit(', '.join({heavy} & set(sys.modules)) or None)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603 - our own code
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,101 @@
+"""What many tests share: real photographs and weights, and the check that a model is left as it was found."""
+
+import os
+
+os.environ["MPLBACKEND"] = "Agg"  # before anything imports matplotlib
+
+import random
+from contextlib import contextmanager
+from pathlib import Path
+from zipfile import ZipFile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.testing import assert_close
+
+import neuroprobe
+
+PHOTOGRAPHS = 2000
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+@pytest.fixture(scope="session")
+def data_folder():
+    given = os.environ.get("NEUROPROBE_DATA")
+    folder = Path(given) if given else Path(__file__).parents[2] / "shared" / "data"
+    missing = [name for name in ("cifar10.zip", "resnet20_cifar10.safetensors") if not (folder / name).is_file()]
+    if missing:
+        why = f"no {' and no '.join(missing)} in {folder}: set NEUROPROBE_DATA to the folder of real data"
+        (pytest.fail if given or os.environ.get("CI") else pytest.skip)(why)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def photographs(data_folder):
+    """Test photographs of CIFAR-10, (2000, 3, 32, 32) in [0, 1], and labels 0, 1, ..., 9, 0, 1, ... in turn."""
+    with ZipFile(data_folder / "cifar10.zip") as archive:
+        names = sorted(name for name in archive.namelist() if name.startswith("test/") and name.endswith(".jpg"))
+        of_class = [[name for name in names if f"/{label}/" in name] for label in CLASSES]
+        chosen = [of_class[i % 10][i // 10] for i in range(PHOTOGRAPHS)]
+        pixels = np.stack([np.asarray(Image.open(archive.open(name)).convert("RGB")) for name in chosen])
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255, torch.arange(PHOTOGRAPHS) % 10
+
+
+@pytest.fixture
+def resnet20(data_folder):
+    return neuroprobe.load_network("resnet20", data_folder / "resnet20_cifar10.safetensors")
+
+
+@pytest.fixture
+def left_alone():
+    """Return a context: after it, however it ended, the model must be as it was before."""
+    return _left_alone
+
+
+@contextmanager
+def _left_alone(model):
+    model = getattr(model, "module", model)
+    before = _traces(model)
+    try:
+        yield
+    finally:
+        after = _traces(model)
+        for what, value in before.items():
+            assert_close(
+                after[what], value, rtol=0, atol=0, equal_nan=True, msg=lambda text, what=what: f"{what}: {text}"
+            )
+
+
+def _traces(model):
+    """Everything a call may not change, as tensors and as lists of numbers (identities, modes)."""
+    modules = list(model.modules())
+    parameters, buffers = list(model.parameters()), list(model.buffers())
+    numpy = np.random.get_state()  # noqa: NPY002 - the state others share
+    return {
+        "attributes": [hash(frozenset(vars(module))) for module in modules],
+        "hooks": [id(hook) for module in modules for hook in _hooks(module)],
+        "training": [module.training for module in modules],
+        "compiled calls": [id(module._compiled_call_impl) for module in modules],
+        "parameters, which": [id(parameter) for parameter in parameters],
+        "parameters, where": [parameter.data_ptr() for parameter in parameters],
+        "parameters, strides": [list(parameter.stride()) for parameter in parameters],
+        "parameters": [parameter.detach().clone() for parameter in parameters],
+        "gradients, which": [id(parameter.grad) for parameter in parameters],
+        "gradients": [torch.zeros(0) if p.grad is None else p.grad.clone() for p in parameters],
+        "buffers, which": [id(buffer) for buffer in buffers],
+        "buffers": [buffer.clone() for buffer in buffers],
+        "random state of torch": torch.get_rng_state(),
+        "random state of numpy": [torch.from_numpy(numpy[1].astype(np.int64)), numpy[2]],
+        "random state of Python": hash(random.getstate()),
+        "gradients on": torch.is_grad_enabled(),
+        "modes of torch functions": torch._C._len_torch_function_stack(),
+    }
+
+
+def _hooks(module):
+    """Yield every entry of every kind of hook: forward, pre, backward, with keywords, always called."""
+    for name, held in vars(module).items():
+        if "hooks" in name and held:
+            yield from [name, *held, *held.values()]
