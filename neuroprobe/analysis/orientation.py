@@ -158,9 +158,8 @@ class _Run:
 
     def cubes(self) -> Iterator[tuple[Layer, NDArray[np.float32]]]:
         """Yield each layer with its responses (units, frequencies, orientations, phases)."""
-        return (
-            (layer, self.responses.cube[units]) for layer, units in zip(self.layers, self.responses.layers, strict=True)
-        )
+        for layer, units in zip(self.layers, self.responses.layers, strict=True):
+            yield layer, self.responses.cube[units]
 
     def shuffled(self, seed: int) -> _Run:
         """Return the same with all images permuted once; the blank stays."""
@@ -241,13 +240,14 @@ class _Experiment:
 
     def _batches(self, device: torch.device) -> Iterator[Batch]:
         """Return the images and, at the end of the last batch, the blank."""
-        blank = self.stimuli.blank[None].to(device)
-        last = -(-len(self.stimuli) // self.batch_size) - 1
         images = self.stimuli.batches(self.batch_size, device)
-        # map, where a loop would hold on to each batch while the network runs
-        return map(
-            lambda batch, number: _unlabelled(torch.cat([batch, blank]) if number == last else batch), images, count()
-        )
+        blank, last = self.stimuli.blank[None].to(device), (len(self.stimuli) - 1) // self.batch_size
+
+        def batch(drawn: Tensor, number: int) -> Batch:
+            drawn = torch.cat([drawn, blank]) if number == last else drawn
+            return Batch(drawn, None, torch.arange(len(drawn)))
+
+        return map(batch, images, count())  # where a loop would hold on to each batch while the network runs
 
     def _responses(self, found: Sequence[Layer], kept: Kept) -> Responses:
         units = [layer.units for layer in found]
@@ -266,10 +266,6 @@ class _Experiment:
             layers=layers,
             one_place=np.repeat(one_place, units),
         )
-
-
-def _unlabelled(images: Tensor) -> Batch:
-    return Batch(images, None, torch.arange(len(images)))  # numbers that nothing here asks for
 
 
 def _thresholds(names: Sequence[str], controls: pd.DataFrame | None) -> dict[str, float]:

@@ -19,8 +19,6 @@ from neuroprobe.analysis.indices import Floats
 from neuroprobe.analysis.significance import Pool, false_discovery, permutation_p
 from neuroprobe.analysis.von_mises import fit_von_mises, hanning_half_width
 
-Column = NDArray[np.float64] | NDArray[np.object_] | NDArray[np.bool_]
-
 _NO_RESPONSE = 1e-12  # response units, summed over a curve
 _FAINT = 0.01  # of the median peak of the layer's responding units
 
@@ -72,7 +70,7 @@ class Responses:
 
 def unit_columns(
     responses: Responses, rules: Rules, *, status: NDArray[np.object_], permutations: int, seed: int
-) -> dict[str, Column]:
+) -> dict[str, Any]:
     """Return the columns of the unit table but ``tuned``.
 
     Args:
@@ -83,22 +81,21 @@ def unit_columns(
         seed: of the permutations.
     """
     curves = _pooled(responses.at_preferred, rules.pool)
-    columns = _selectivity(responses, curves, rules)
-    columns["p_value"] = permutation_p(
+    numbers = _selectivity(responses, curves, rules)
+    numbers["p_value"] = permutation_p(
         responses.at_preferred, responses.orientations, pool=rules.pool, permutations=permutations, seed=seed
     )
-    silent = _unresponsive(responses, curves, rules)
-    without_numbers = silent | (status == "signed")
-    columns = {name: np.where(without_numbers, np.nan, values) for name, values in columns.items()}
+    signed = status == "signed"
+    silent = _unresponsive(responses, curves, rules) & ~signed
+    numbers = {name: np.where(silent | signed, np.nan, values) for name, values in numbers.items()}
     if rules.silent_is_zero:
-        zero = silent & (status != "signed")
-        columns |= {name: np.where(zero, 0.0, columns[name]) for name in ("gosi", "osi")}
-    columns["q_value"] = _by_layer(false_discovery, columns["p_value"], responses)
-    columns |= {"peak_response": responses.peak, "blank_response": responses.blank.astype(np.float64)}
-    return columns | {"status": np.where(silent, "unresponsive", status)}
+        numbers |= {name: np.where(silent, 0.0, numbers[name]) for name in ("gosi", "osi")}
+    numbers["q_value"] = _by_layer(false_discovery, numbers["p_value"], responses)
+    numbers |= {"peak_response": responses.peak, "blank_response": responses.blank.astype(np.float64)}
+    return numbers | {"status": np.where(silent, "unresponsive", status)}
 
 
-def _selectivity(responses: Responses, curves: Floats, rules: Rules) -> dict[str, Column]:
+def _selectivity(responses: Responses, curves: Floats, rules: Rules) -> dict[str, Floats]:
     orientations = responses.orientations
     fit = fit_von_mises(curves, orientations)
     above_blank = np.clip(curves - responses.blank[:, None], 0, None)
@@ -141,7 +138,7 @@ def _unresponsive(responses: Responses, curves: Floats, rules: Rules) -> NDArray
 
 
 def _median(values: Floats) -> Floats:
-    return np.nanmedian(values) if np.isfinite(values).any() else np.full_like(values, np.nan)
+    return np.full_like(values, np.nanmedian(values) if np.isfinite(values).any() else np.nan)
 
 
 def _by_layer(function: Callable[[Floats], Floats], values: Floats, responses: Responses) -> Floats:

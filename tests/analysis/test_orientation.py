@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 import torch
 import torchvision
+from scipy.special import iv
 from torch import nn
 
 import neuroprobe
@@ -78,7 +79,9 @@ def test_gabor_filters_are_recovered_to_one_degree(reduce):
     assert np.abs(apart).max() < 1
     assert np.abs((units.fit_preferred.to_numpy() - angles + 90) % 180 - 90).max() < 1
     assert (units.preferred_frequency == 0.1).all()
-    assert (units.gosi > 0.8).all()
+    # the transfer of a Gabor is e^(k (cos d - 1)) over the angle d from its own, and its mirror: gosi = I2(k) / I0(k)
+    k = (2 * np.pi * 4.0 * 0.1) ** 2
+    assert units.gosi.to_numpy() == pytest.approx([iv(2, k) / iv(0, k)] * len(angles), abs=0.02)
 
 
 def test_a_horizontal_bar_detector_prefers_zero_degrees():
@@ -91,7 +94,7 @@ def test_a_horizontal_bar_detector_prefers_zero_degrees():
 def test_a_simple_gabor_is_modulated_by_phase_at_its_center_only():
     network = gabor_network([30])
     center, mean = (measure(network, reduce=reduce).units.f1_f0.item() for reduce in ("center", "mean"))
-    assert center == pytest.approx(np.pi / 2, abs=0.08)  # a half-rectified sine at 8 phases
+    assert 1.53 <= center <= 1.66  # a half-rectified sine, pi / 2 but for its 8 phases
     assert np.isnan(mean)
 
 
@@ -134,7 +137,7 @@ def test_resnet20_has_the_published_medians(resnet20):
 def test_resnet20s_first_layer_looks_untuned_until_the_blank_is_subtracted(resnet20):
     units = neuroprobe.orientation(resnet20, ["/relu:0"], preset="ukita2020", permutations=0).units
     assert units.gosi.median() == pytest.approx(0.041, abs=0.01)
-    assert units.gosi_blank.median() == pytest.approx(0.24, abs=0.02)
+    assert units.gosi_blank.fillna(0).median() == pytest.approx(0.24, abs=0.01)  # the reference counts the silent
 
 
 def test_resnet20_is_tuned_above_the_shuffled_control(resnet20):
@@ -162,7 +165,10 @@ def test_the_batch_size_changes_nothing(batch_size, small):
         neuroprobe.orientation(network, stimuli=stimuli, permutations=50, batch_size=size).units
         for size in (24, batch_size)
     )
-    pd.testing.assert_frame_equal(one, other, rtol=1e-3, atol=1e-3)
+    angles = ["preferred_orientation", "fit_preferred"]  # 0 may come out as 180
+    pd.testing.assert_frame_equal(one.drop(columns=angles), other.drop(columns=angles), rtol=1e-3, atol=1e-3)
+    for angle in angles:
+        assert np.abs((one[angle] - other[angle] + 90) % 180 - 90).max() < 1e-2
 
 
 def test_an_untrained_copy_sets_the_threshold_of_tuned():
@@ -232,12 +238,12 @@ def test_the_model_is_left_as_it_was_found(left_alone):
 
 @pytest.mark.parametrize("error", [ValueError("no more"), KeyboardInterrupt()])
 def test_the_model_is_left_alone_when_it_stops_half_way(error, left_alone):
-    class Stopping(nn.Module):
-        seen = 0
+    batches = []
 
+    class Stopping(nn.Module):
         def forward(self, x):
-            self.seen += len(x)
-            if self.seen > 100:
+            batches.append(len(x))
+            if len(batches) > 4:
                 raise error
             return x
 
