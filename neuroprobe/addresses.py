@@ -20,7 +20,7 @@ from neuroprobe.unit_axes import AxisFollower
 if TYPE_CHECKING:
     import pandas as pd
 
-DRY_RUN_IMAGES = 2  # two, so that an output whose first axis does not count images shows
+DRY_RUN_IMAGES = 3  # so that an output whose first axis does not count images (but directions, layers) shows
 
 
 class UnknownLayerError(KeyError, ValueError):
@@ -100,15 +100,14 @@ def dry_run(
     shape = image_shape(input_size, expected_input(model), model)
     images = torch.full((DRY_RUN_IMAGES, *shape), 0.5, device=device_of(model), dtype=dtype_of(model))
     with at_rest(model), forward_explained(model, images):
-        return find_layers(model, (images,), unit_axis=unit_axis)
+        found = find_layers(model, (images,))
+    return with_unit_axes(found, unit_axis)
 
 
 def find_layers(
     model: nn.Module,
     inputs: tuple[Any, ...],
     named_inputs: Mapping[str, Any] | None = None,
-    *,
-    unit_axis: Mapping[str, int] | None = None,
 ) -> list[Layer]:
     """Find the layers of one forward pass, in order of execution.
 
@@ -118,12 +117,15 @@ def find_layers(
     modules = dict(model.named_modules())
     # by address, so that what runs the network again from within the pass (a Probe of the user's) adds nothing
     found: dict[tuple[Any, ...], Layer] = {}
+    several: dict[Call, bool] = {}  # whether an output has several tensors, those left out counted
     squashed: dict[tuple[Any, ...], Tensor] = {}  # outputs: whether they are gates shows only later
     follower = AxisFollower()
 
     def note(call: Call, output: Any) -> None:
         activation = nonlinearity(call, modules[call.module])
-        for part, tensor in parts_of(output):
+        parts = list(parts_of(output))
+        several[call] = len(parts) > 1
+        for part, tensor in parts:
             if tensor.ndim < 2 or len(tensor) != len(images) or not (call.module or call.function):
                 continue
             if activation in SQUASHERS:
@@ -139,7 +141,7 @@ def find_layers(
     for address, tensor in squashed.items():
         is_output = any(tensor is result for result in results)
         found[address] = replace(found[address], default=not (follower.is_gate(tensor) or is_output))
-    return _with_axes_given(_named(list(found.values())), unit_axis or {})
+    return _named(list(found.values()), several)
 
 
 def parts_of(output: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Tensor]]:
@@ -162,12 +164,11 @@ def part_at(output: Any, path: tuple[Any, ...]) -> Tensor:
     return output
 
 
-def _named(found: Sequence[Layer]) -> list[Layer]:
+def _named(found: Sequence[Layer], several: Mapping[Call, bool]) -> list[Layer]:
     """Name each layer: a number where a module is called again, a key where an output has several tensors."""
     calls = Counter(address for address, _ in {(layer.call[:2], layer.call.number) for layer in found})
-    parts = Counter(layer.call for layer in found)
     return [
-        replace(layer, name=_name(layer, again=calls[layer.call[:2]] > 1, several=parts[layer.call] > 1))
+        replace(layer, name=_name(layer, again=calls[layer.call[:2]] > 1, several=several[layer.call]))
         for layer in found
     ]
 
@@ -179,9 +180,10 @@ def _name(layer: Layer, *, again: bool, several: bool) -> str:
     return name + ("".join(f"[{key}]" for key in layer.part) if several else "")
 
 
-def _with_axes_given(found: list[Layer], unit_axis: Mapping[str, int]) -> list[Layer]:
+def with_unit_axes(found: list[Layer], unit_axis: Mapping[str, int] | None) -> list[Layer]:
+    """Return the layers with the unit axes that a user gives for some of them."""
     axes: dict[str, int] = {}
-    for name, axis in unit_axis.items():
+    for name, axis in (unit_axis or {}).items():
         for layer in choose(found, [name]):
             if axis % len(layer.shape) == 0 or not -len(layer.shape) <= axis < len(layer.shape):
                 raise ValueError(

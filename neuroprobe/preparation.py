@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from neuroprobe.addresses import DRY_RUN_IMAGES, Layer, find_layers
+from neuroprobe.addresses import DRY_RUN_IMAGES, Layer, find_layers, with_unit_axes
 from neuroprobe.models import at_rest, device_of, dtype_of, forward_explained, unwrap
 from neuroprobe.networks.expected import IMAGENET_MEAN, IMAGENET_STD, Expected, expected_input
 
@@ -53,10 +53,11 @@ class Preparation:
             return self.model(images)
 
     def layers(self, image: Tensor, unit_axis: Mapping[str, int] | None) -> list[Layer]:
-        """Find the layers by a dry pass over an image (1, C, H, W), twice."""
-        pair = self.prepared(image.expand(DRY_RUN_IMAGES, *image.shape[1:]))
-        with forward_explained(self.model, pair):
-            return find_layers(self.model, (pair,), unit_axis=unit_axis)
+        """Find the layers by a dry pass over an image (1, C, H, W), repeated."""
+        images = self.prepared(image.expand(DRY_RUN_IMAGES, *image.shape[1:]))
+        with forward_explained(self.model, images):
+            found = find_layers(self.model, (images,))
+        return with_unit_axes(found, unit_axis)
 
 
 def prepare(

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from neuroprobe.addresses import Layer, choose, find_layers, part_at, unknown_layer
+from neuroprobe.addresses import Layer, choose, find_layers, part_at, unknown_layer, with_unit_axes
 from neuroprobe.calls import Call, Watch
 from neuroprobe.models import left_as_found, unwrap
 from neuroprobe.readout import Readout, Reduce, Tokens, prefix_tokens
@@ -131,8 +131,8 @@ class Probe(Mapping[str, Tensor]):
         with left_as_found(model), torch.no_grad():
             inputs = tuple(_copied(value) for value in inputs)  # the network may write into its input
             named_inputs = {name: _copied(value) for name, value in named_inputs.items()}
-            found = find_layers(model, inputs, named_inputs, unit_axis=self._unit_axis)
-        chosen = choose(found, self._wanted)
+            found = find_layers(model, inputs, named_inputs)
+        chosen = choose(with_unit_axes(found, self._unit_axis), self._wanted)
         self._names = [layer.name for layer in chosen]
         self._taps = _by_call(chosen)
 

@@ -26,7 +26,7 @@ _CHANNELS_FIRST = {
 }  # fmt: skip
 _FEATURES_LAST = {
     "linear", "layer_norm", "rms_norm", "embedding", "matmul", "bmm", "multi_head_attention_forward",
-    "scaled_dot_product_attention",
+    "scaled_dot_product_attention", "lstm", "gru", "rnn_tanh", "rnn_relu",
 }  # fmt: skip
 _RESHAPES = {"reshape", "view", "flatten", "unflatten", "squeeze", "unsqueeze", "view_as", "reshape_as"}
 _PRODUCTS = {"mul", "rmul", "imul", "multiply"}
