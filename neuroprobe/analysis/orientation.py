@@ -22,7 +22,7 @@ from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.provenance import made_from
 from neuroprobe.readout import Readout, Rectifier, Tokens, one_of, prefix_tokens
 from neuroprobe.recording import Kept, observe
-from neuroprobe.results import Tuning, unit_index
+from neuroprobe.results import SELECTIVE, Tuning, unit_index
 from neuroprobe.stimuli import StimulusSet, gratings
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ COLUMNS = (
     "fit_amplitude", "fit_concentration", "fit_preferred", "status",
 )  # fmt: skip
 SIGNIFICANT_Q = 0.05
-SELECTIVE = 0.33  # gosi above which a significant unit is tuned, where no control sets the threshold
 _CONTROL_PERCENTILE = 95
 
 

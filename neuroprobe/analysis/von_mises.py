@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuroprobe.analysis.indices import Floats
+from neuroprobe.curves import von_mises
 
 _SMALLEST_CONCENTRATION = 0.05  # a cosine to within 1%: smaller values draw the same curve
 _GRID_CONCENTRATIONS, _GRID_ANGLES = 12, 36
@@ -56,8 +57,7 @@ class VonMisesFit:
 
     def evaluate(self, orientations: ArrayLike) -> Floats:
         """Draw the fitted curves at any orientations (degrees), (units, orientations)."""
-        shape = _shape(_doubled(orientations), self.concentration, np.deg2rad(2 * self.preferred))
-        return self.trough[:, None] + self.amplitude[:, None] * shape
+        return von_mises(orientations, self.trough, self.amplitude, self.concentration, self.preferred)
 
 
 def fit_von_mises(curves: ArrayLike, orientations: ArrayLike) -> VonMisesFit:
@@ -75,13 +75,13 @@ def fit_von_mises(curves: ArrayLike, orientations: ArrayLike) -> VonMisesFit:
         >>> fit.preferred.round(2).tolist(), fit.bandwidth.round(1).tolist()
         ([40.0], [32.1])
     """
-    curves, doubled = np.asarray(curves, dtype=np.float64), _doubled(orientations)
+    curves, orientations = np.asarray(curves, dtype=np.float64), np.asarray(orientations, dtype=np.float64)
     fitted = _can_be_fitted(curves)
     curves = np.where(fitted[:, None], curves, np.nan)
     unit_curves, curve_length = _centred(curves)
-    search = _Search(np.nan_to_num(unit_curves), doubled)
-    log_k, angle = search.refine(*search.best_of_grid())
-    shape = _shape(doubled, np.exp(log_k), angle)
+    search = _Search(np.nan_to_num(unit_curves), orientations)
+    log_k, preferred = search.refine(*search.best_of_grid())
+    shape = von_mises(orientations, 0, 1, np.exp(log_k), preferred)
     unit_shapes, shape_length = _centred(shape)
     correlation = _dot(unit_curves, unit_shapes)  # NaN where not fitted, and so all that follows from it
     amplitude = correlation * curve_length / shape_length
@@ -89,7 +89,7 @@ def fit_von_mises(curves: ArrayLike, orientations: ArrayLike) -> VonMisesFit:
         trough=curves.mean(axis=1) - amplitude * shape.mean(axis=1),
         amplitude=amplitude,
         concentration=np.where(fitted, np.exp(log_k), np.nan),
-        preferred=np.where(fitted, np.rad2deg(angle) / 2 % 180 % 180, np.nan),  # twice: -1e-17 % 180 is 180.0
+        preferred=np.where(fitted, preferred % 180 % 180, np.nan),  # twice: -1e-17 % 180 is 180.0
         r2=correlation**2,
         largest_concentration=search.largest,
     )
@@ -116,23 +116,26 @@ def hanning_half_width(curves: ArrayLike, orientations: ArrayLike) -> Floats:
 
 
 class _Search:
-    """The search for log k and the doubled preferred angle (radians) of unit-length, centred curves."""
+    """The search for log k and the preferred orientation (degrees) of unit-length, centred curves."""
 
-    def __init__(self, unit_curves: Floats, doubled: Floats) -> None:
-        self.unit_curves, self.doubled = unit_curves, doubled
-        self.largest = float(np.log(2) / (1 - np.cos(2 * np.pi / doubled.size)))
+    def __init__(self, unit_curves: Floats, orientations: Floats) -> None:
+        self.unit_curves, self.orientations = unit_curves, orientations
+        self.largest = float(np.log(2) / (1 - np.cos(2 * np.pi / orientations.size)))
         self.log_k_grid = np.linspace(np.log(_SMALLEST_CONCENTRATION), np.log(self.largest), _GRID_CONCENTRATIONS)
-        self.angle_grid = np.arange(_GRID_ANGLES) * (2 * np.pi / _GRID_ANGLES)
+        self.angle_grid = np.arange(_GRID_ANGLES) * (180 / _GRID_ANGLES)
 
     def correlation(self, log_k: Floats, angle: Floats) -> Floats:
         """Correlate each curve with a shape of its own."""
-        return _dot(self.unit_curves, _centred(_shape(self.doubled, np.exp(log_k), angle))[0])
+        return _dot(self.unit_curves, self.shapes(log_k, angle))
+
+    def shapes(self, log_k: Floats, angle: Floats) -> Floats:
+        """Draw the shapes of some parameters, centred and of length 1: (parameters, orientations)."""
+        return _centred(von_mises(self.orientations, 0, 1, np.exp(log_k), angle))[0]
 
     def best_of_grid(self) -> tuple[Floats, Floats]:
         """Try every pair of the grid on every curve, in one matrix product."""
         log_k, angle = (grid.ravel() for grid in np.meshgrid(self.log_k_grid, self.angle_grid))
-        shapes, _ = _centred(_shape(self.doubled, np.exp(log_k), angle))
-        best = (self.unit_curves @ shapes.T).argmax(axis=1)
+        best = (self.unit_curves @ self.shapes(log_k, angle).T).argmax(axis=1)
         return log_k[best], angle[best]
 
     def refine(self, log_k: Floats, angle: Floats) -> tuple[Floats, Floats]:
@@ -164,17 +167,6 @@ def _can_be_fitted(curves: Floats) -> NDArray[np.bool_]:
     complete = np.all(np.isfinite(curves), axis=1)
     known = np.where(complete[:, None], curves, 0.0)
     return known.max(axis=1) - known.min(axis=1) > _FLAT * np.abs(known).max(axis=1)
-
-
-def _doubled(orientations: ArrayLike) -> Floats:
-    """Turn orientations in degrees into angles in radians on the full circle."""
-    return np.deg2rad(2 * np.asarray(orientations, dtype=np.float64))
-
-
-def _shape(doubled: Floats, concentration: Floats, angle: Floats) -> Floats:
-    """Draw g of the module's formula, (units, orientations)."""
-    k, floor = concentration[:, None], np.exp(-2 * concentration[:, None])
-    return (np.exp(k * (np.cos(doubled - angle[:, None]) - 1)) - floor) / (1 - floor)
 
 
 def _centred(curves: Floats) -> tuple[Floats, Floats]:
