@@ -82,12 +82,15 @@ class Watch(TorchFunctionMode):
         if self._functions:  # then every module must say when it runs: functions are named after the innermost
             hooks.enter_context(module.register_forward_pre_hook(lambda *_: self._running.append((path, module))))
             # prepended: what other hooks compute is not the module's own; always: the model may catch its exceptions
-            hooks.enter_context(module.register_forward_hook(lambda *_: self._leave(), prepend=True, always_call=True))
+            hooks.enter_context(
+                module.register_forward_hook(lambda *_: self._leave(path), prepend=True, always_call=True)
+            )
         if self._watched is None or path in self._watched:
             hooks.enter_context(module.register_forward_hook(lambda _m, _i, output: self._tell(path, None, output)))
 
-    def _leave(self) -> None:
-        self._running.pop()
+    def _leave(self, path: str) -> None:
+        if self._running and self._running[-1][0] == path:  # it never began where another's hook raised before ours
+            self._running.pop()
 
     def _tell(self, path: str, function: str | None, output: Any) -> None:
         number = self._counts[path, function]

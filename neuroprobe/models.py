@@ -94,7 +94,7 @@ def _modes_kept(model: nn.Module) -> Iterator[None]:
 @contextmanager
 def _buffers_kept(model: nn.Module) -> Iterator[None]:
     found = [
-        (module, name, buffer, buffer.clone(), _writes(buffer))
+        (module, name, buffer, buffer.clone())
         for module in model.modules()
         for name, buffer in module._buffers.items()  # noqa: SLF001 - buffers() hides who owns them
         if buffer is not None
@@ -103,15 +103,15 @@ def _buffers_kept(model: nn.Module) -> Iterator[None]:
         yield
     finally:
         with torch.no_grad():
-            for module, name, buffer, value, writes in found:
-                if _writes(buffer) != writes:
+            for module, name, buffer, value in found:
+                if _differ(buffer, value):
                     buffer.copy_(value)
                 module._buffers[name] = buffer  # noqa: SLF001
 
 
-def _writes(tensor: Tensor) -> int:
-    """Return how often a tensor was written into; inference tensors neither count nor may be written into here."""
-    return 0 if tensor.is_inference() else tensor._version  # noqa: SLF001
+def _differ(buffer: Tensor, value: Tensor) -> bool:
+    # by value: batch normalisation writes its statistics without a new version; inference tensors cannot be written
+    return not (buffer.is_inference() or buffer.is_meta or torch.equal(buffer, value))
 
 
 @contextmanager
