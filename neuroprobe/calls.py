@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from contextlib import ExitStack
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from torch import nn
@@ -109,6 +110,7 @@ class Watch(TorchFunctionMode):
         return output
 
 
+@lru_cache(maxsize=4096)
 def function_name(function: Any) -> str:
     """Return one name for all the forms of a function: ``relu`` for F.relu, x.relu and x.relu_."""
     return str(getattr(function, "__name__", "")).strip("_")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import count
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal
@@ -228,12 +229,15 @@ class _Experiment:
         """Return the labelled responses, layer by layer: (unit, frequency, orientation, phase)."""
         import xarray as xr
 
-        # made once: to index the same coordinates for each layer would take longer than a small network's pass
-        axes = {name: xr.IndexVariable(name, values) for name, values in self.stimuli.axes.items()}
+        axes = self.stimuli.axes
+
+        @cache  # to index the same coordinates for each layer anew would take longer than a small network's pass
+        def template(units: int) -> xr.DataArray:
+            values = np.empty((units, *self.stimuli.shape), np.float32)
+            return xr.DataArray(values, dims=("unit", *axes), coords={"unit": np.arange(units), **axes})
+
         return {
-            layer.name: xr.DataArray(
-                cube, dims=("unit", *axes), coords={"unit": np.arange(layer.units), **axes}, name=layer.name
-            )
+            layer.name: template(layer.units).copy(deep=False, data=cube).rename(layer.name)
             for layer, cube in run.cubes()
         }
 
