@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,12 +21,14 @@ from neuroprobe.probe import tapping
 from neuroprobe.progress import progress_bar
 from neuroprobe.provenance import made_from
 from neuroprobe.readout import Readout, Rectifier, Reduce, Tokens, prefix_tokens
-from neuroprobe.reducers import Observed, Reducer, named_reducers
+from neuroprobe.reducers import Moments, Observed, Reducer, named_reducers
 from neuroprobe.results import Recording, unit_index
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
+
+_NO_RESPONSE = 1e-12  # response units
 
 
 def record(
@@ -71,7 +74,8 @@ def record(
         dtype: ``torch.bfloat16`` or ``torch.float16`` to run the network in lower precision.
 
     Returns:
-        A ``Recording``: ``.curves[layer]`` (image, unit), in response units; with reducers ``.reduced[name][layer]``.
+        A ``Recording``: ``.units`` with ``mean``, ``std``, ``minimum``, ``maximum`` over images, in response units;
+        ``.curves[layer]`` (image, unit), or with reducers ``.reduced[name][layer]``.
 
     Raises:
         UnknownLayerError, ValueError, TypeError: for input that does not fit; RuntimeError: if the forward pass raises.
@@ -82,19 +86,28 @@ def record(
     shape = prepared.expected.size if prepared.expected else None
     images = open_images(data, batch_size=batch_size, shape=shape, any_range=preprocess is None)
     total = images.count
-    observer = Kept(total) if reducers is None else Summed(named_reducers(reducers))
+    moments = Summed({"moments": _moments_over_images})
+    wanted = Kept(total) if reducers is None else Summed(named_reducers(reducers))
     readout = Readout(reduce, tokens, prefix_tokens(prepared.model))
-    found = observe(prepared, images, layers, observer, readout, unit_axis=unit_axis, total=total, progress=progress)
+    found = observe(
+        prepared, images, layers, [moments, wanted], readout, unit_axis=unit_axis, total=total, progress=progress
+    )
     meta = made_from(prepared.model, found) | {
         "data": images.source,
         "classes": images.classes,
         "reduce": reduce,
         "tokens": tokens,
     }
-    if isinstance(observer, Summed):
-        return Recording(_unit_table(found), {}, meta, reduced=observer.states)
-    curves = {layer.name: _labelled(layer, observer.responses(layer)) for layer in found}
-    return Recording(_unit_table(found), curves, meta, reduced={})
+    units = _unit_table(found, moments.states["moments"])
+    if isinstance(wanted, Summed):
+        return Recording(units, {}, meta, reduced=wanted.states)
+    return Recording(units, {layer.name: _labelled(layer, wanted.responses(layer)) for layer in found}, meta)
+
+
+def _moments_over_images(seen: Observed) -> Moments:
+    """Return the moments of each unit's response, a map's mean where whole maps are kept."""
+    responses = seen.responses
+    return Moments.of(replace(seen, responses=responses.flatten(2).mean(2) if responses.ndim > 2 else responses))
 
 
 class Summed:
@@ -141,7 +154,7 @@ def observe(
     prepared: Preparation,
     batches: Iterable[Batch],
     layers: str | Sequence[str] | None,
-    observer: Callable[[Layer, Observed], None],
+    observers: Sequence[Callable[[Layer, Observed], None]],
     readout: Readout,
     *,
     unit_axis: Mapping[str, int] | None = None,
@@ -149,7 +162,7 @@ def observe(
     total: int | None = None,
     progress: bool = True,
 ) -> list[Layer]:
-    """Run the network over batches and show the observer what every chosen layer did; return the layers."""
+    """Run the network over batches and show the observers what every chosen layer did; return the layers."""
     current: dict[str, Any] = {}
     times: Counter[str] = Counter()
 
@@ -163,7 +176,9 @@ def observe(
             times[layer.name] += 1
             maps = readout.places(layer, output.detach())
             maps = rectifier(layer, maps) if rectifier else maps
-            observer(layer, Observed(_finite(layer, readout.respond(maps)), maps, **current))
+            seen = Observed(_finite(layer, readout.respond(maps)), maps, **current)
+            for observer in observers:
+                observer(layer, seen)
 
     with prepared.at_rest():  # the data too: shuffling draws random numbers
         sample, batches = _first_image(batches)
@@ -202,10 +217,22 @@ def _finite(layer: Layer, responses: Tensor) -> Tensor:
     return responses
 
 
-def _unit_table(found: Sequence[Layer]) -> pd.DataFrame:
+def _unit_table(found: Sequence[Layer], moments: Mapping[str, Moments]) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.DataFrame({"status": "ok"}, index=unit_index({layer.name: layer.units for layer in found}))
+    states = [moments[layer.name] for layer in found]
+    columns = {
+        "mean": [state.mean for state in states],
+        "std": [state.variance.sqrt() for state in states],
+        "minimum": [state.minimum for state in states],
+        "maximum": [state.maximum for state in states],
+    }
+    table = pd.DataFrame(
+        {name: torch.cat(values).cpu().numpy() for name, values in columns.items()},
+        index=unit_index({layer.name: layer.units for layer in found}),
+    )
+    dead = table[["minimum", "maximum"]].abs().max(axis=1) <= _NO_RESPONSE
+    return table.assign(status=dead.map({True: "dead", False: "ok"}))
 
 
 def _labelled(layer: Layer, values: NDArray[np.float32]) -> xr.DataArray:

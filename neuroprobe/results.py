@@ -7,7 +7,7 @@ provenance; it sums up, saves and draws itself.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from html import escape
 from types import MappingProxyType
@@ -29,7 +29,7 @@ STATUSES = ("ok", "rectified", "dead", "unresponsive", "signed", "too_few")
 SELECTIVE = 0.33  # gosi above which a unit counts as selective, where no control says better
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """One measurement of a network's units.
 
@@ -211,7 +211,7 @@ class Tuning(Result):
         return as_img(overview(self, compact=True))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Recording(Result):
     """What :func:`neuroprobe.record` kept: responses to every image, or statistics of them.
 
@@ -230,25 +230,6 @@ class Recording(Result):
         super().__post_init__()
         states = {name: MappingProxyType(dict(by_layer)) for name, by_layer in self.reduced.items()}
         object.__setattr__(self, "reduced", MappingProxyType(states))
-
-    def mean_responses(self) -> pd.Series[float]:
-        """Give each unit's mean over images (and places), from the responses kept or the moments of them."""
-        import pandas as pd
-
-        def values(layer: str) -> Any:
-            if layer in self.curves:
-                kept = self.curves[layer]
-                return kept.mean([dim for dim in kept.dims if dim != "unit"]).to_numpy()
-            return self.reduced["moments"][layer].mean.cpu().numpy()
-
-        if not self.curves and "moments" not in self.reduced:
-            raise ValueError('neither responses nor moments were kept: record with reducers=["moments", ...]')
-        means = [pd.Series(values(layer)) for layer in self.layers]
-        return pd.concat(means, keys=self.layers, names=["layer", "unit"]).reindex(self.units.index)
-
-    def plot(self) -> Figure:
-        """Draw every unit's mean response, layer by layer."""
-        return Result.plot(replace(self, units=self.units.assign(mean=self.mean_responses())))
 
     def to_contents(self) -> Contents:
         """Add the states to what every result holds."""

@@ -234,17 +234,13 @@ def test_a_state_of_the_users_own_is_refused_and_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_recording_means_its_responses():
-    moments = {
-        layer: reducers.Moments.of(reducers.observed(torch.tensor([[1.0, 2, 3], [3, 2, 1]]))) for layer in LAYERS
-    }
-    recording = recording_of(reduced={"moments": moments})
-    assert set(recording.mean_responses()) == {2.0}
+def test_a_recording_sums_up_and_draws_mean_responses():
+    index = pd.MultiIndex.from_product([LAYERS, range(3)], names=["layer", "unit"])
+    recording = Recording(pd.DataFrame({"mean": 2.0, "status": "ok"}, index=index), {}, {"model": "m"})
+    assert repr(recording) == f"Recording(m, {len(index)} units, {len(LAYERS)} layers, median mean 2.00)"
+    assert list(recording.summary()) == ["units", "ok", "median_mean", "q25_mean", "q75_mean"]
     assert len(recording.plot().axes) == 1
-    assert list(recording.summary()) == ["units", "ok"]
     assert "Recording(" in recording._repr_html_()
-    with pytest.raises(ValueError, match="neither responses nor moments"):
-        recording_of().plot()
 
 
 # the disk

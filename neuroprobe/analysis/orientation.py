@@ -189,7 +189,7 @@ class _Experiment:
             prepared,
             self._batches(prepared.device),
             layers,
-            kept,
+            [kept],
             self.readout,
             unit_axis=self.unit_axis,
             rectifier=rectifier,
