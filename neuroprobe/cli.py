@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,13 +62,12 @@ def main(
 @app.command("layers")
 def list_layers(
     model: Model,
-    weights: Weights = None,
     input_size: InputSize = None,
     defaults: Annotated[bool, typer.Option("--defaults", help="Only the layers that are read by default.")] = False,
 ) -> None:
     """List the layers of a network, in order of execution."""
     with _errors_in_one_line():
-        table = neuroprobe.layers(_network(model, weights), input_size)
+        table = neuroprobe.layers(_network(model, "none"), input_size)  # layers are the same with any weights
     table = table[table.default].drop(columns="default") if defaults else table
     _print_table(table.assign(shape=["x".join(map(str, shape[1:])) for shape in table["shape"]]))
 
@@ -107,7 +107,7 @@ def orientation(
             batch_size=batch_size,
             device=device,
         )
-        _print_table(_short(tuning.summary()))
+        _print_table(_short(tuning.summary()), title=_title(tuning))
         if folder is not None:
             _write(tuning, folder)
     if out is not None:
@@ -166,11 +166,18 @@ def _short(summary: pd.DataFrame) -> pd.DataFrame:
     return shown.rename_axis("layer").reset_index()
 
 
-def _print_table(table: pd.DataFrame) -> None:
+def _title(tuning: Tuning) -> str:
+    shown = tuning.meta["stimuli"]
+    images = math.prod(len(values) for values in shown["axes"].values())
+    size = "x".join(map(str, shown["size"]))
+    return f"{tuning.meta['model']}: {len(tuning.units):,} units, {images:,} {shown['kind']} of {size}"
+
+
+def _print_table(table: pd.DataFrame, title: str | None = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    printed = Table(*map(str, table.columns))
+    printed = Table(*map(str, table.columns), title=title)
     for column in printed.columns[1:]:
         column.justify = "right"
     for row in table.itertuples(index=False):

@@ -31,10 +31,17 @@ def test_layers_lists_the_defaults(run):
     assert "32x30x30" in printed
 
 
+def test_layers_needs_no_weights(run):
+    code, printed = run("layers", "resnet20", "--defaults")
+    assert code == 0
+    assert "layer3.2/relu:1" in printed
+
+
 def test_orientation_prints_a_table_and_writes_the_result(run, tmp_path):
     code, printed = run("orientation", "cnn7", *QUICK, "--out", tmp_path / "tuning")
     assert code == 0
     assert "relu2" in printed
+    assert "cnn7: 64 units, 576 gratings of 3x32x32" in printed
     assert sorted(path.name for path in (tmp_path / "tuning").iterdir()) == [
         "orientation.zarr", "overview.png", "overview.svg", "units.csv",
     ]  # fmt: skip
@@ -85,7 +92,7 @@ def test_nothing_half_written_is_left(run, tmp_path, monkeypatch, error):
         (["orientation", "cnn7", "--preset", "ukita"], "'ukita' came"),
         (["orientation", "cnn7", "--weights", "nowhere.pt"], "there is no weights file nowhere.pt"),
         (["orientation", "cnn7", "--device", "abacus"], "abacus"),
-        (["layers", "resnet20"], "resnet20 has no weights in the package"),
+        (["orientation", "resnet20"], "resnet20 has no weights in the package"),
     ],
 )
 def test_errors_are_one_message_without_a_traceback(run, arguments, message):
