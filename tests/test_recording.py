@@ -287,6 +287,15 @@ def test_wrapped_networks(left_alone, cnn7, images, by_hand):
         assert_close(rows(record(wrapped, images, "relu2")), by_hand.mean((2, 3)))
 
 
+def test_transformers_take_no_shortcut_past_their_layers(images):
+    torch.manual_seed(0)
+    encoder = nn.TransformerEncoderLayer(32, 2, 8, batch_first=True)
+    network = nn.Sequential(nn.Flatten(1, 2), encoder)  # rows of pixels as tokens
+    hidden = rows(record(network, images, "1.linear1", preprocess=None), "1.linear1")
+    assert hidden.shape == (COUNT, 8)
+    assert_close(hidden, rows(record(network, images, "*", preprocess=None), "1.linear1"))
+
+
 def test_the_users_data_are_not_written_into(images):
     network = nn.Sequential(nn.Hardtanh(0, 0.5, inplace=True))
     grey = images[:, :1].clone()
