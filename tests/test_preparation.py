@@ -65,10 +65,11 @@ def test_a_model_with_other_normalisation():
     assert expected_input(network) == Expected((3, 480, 480), (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
-def test_another_number_of_classes_changes_nothing():
+@pytest.mark.parametrize(("name", "side"), [("resnet18", 224), ("efficientnet_b1", 240), ("vit_b_32", 224)])
+def test_another_number_of_classes_changes_nothing(name, side):
     with torch.device("meta"):
-        network = torchvision.models.resnet18(num_classes=10)
-    assert expected_input(network) == Expected((3, 224, 224), *IMAGENET)
+        network = getattr(torchvision.models, name)(num_classes=10)
+    assert expected_input(network) == Expected((3, side, side), *IMAGENET)
 
 
 def test_timm_models_know_their_images():

@@ -55,7 +55,7 @@ def _expected_by_torchvision(network: nn.Module, module: str) -> Expected | None
     published = [
         weights for kind in kinds if issubclass(kind, WeightsEnum) and kind.__module__ == module for weights in kind
     ]
-    count = sum(parameter.numel() for parameter in network.parameters())
+    count = _parameters_as_published(network)
     nearest = min(published, key=lambda weights: abs(weights.meta["num_params"] - count), default=None)
     if nearest is None or not isinstance(nearest.transforms, partial):
         return None
@@ -66,6 +66,13 @@ def _expected_by_torchvision(network: nn.Module, module: str) -> Expected | None
     defaults = inspect.signature(nearest.transforms.func).parameters
     mean, std = (nearest.transforms.keywords.get(name, defaults[name].default) for name in ("mean", "std"))
     return Expected((3, side, side), tuple(mean), tuple(std))
+
+
+def _parameters_as_published(network: nn.Module) -> int:
+    """Return how many parameters a network would have if its last linear layer told ImageNet's 1000 classes apart."""
+    count = sum(parameter.numel() for parameter in network.parameters())
+    heads = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    return count + (1000 - heads[-1].out_features) * (heads[-1].in_features + 1) if heads else count
 
 
 def image_shape(size: Any, expected: Expected | None, network: nn.Module | None = None) -> tuple[int, int, int]:
