@@ -66,7 +66,7 @@ def orientation(
     Example:
         >>> import neuroprobe
         >>> tuning = neuroprobe.orientation(neuroprobe.load_network("cnn7"), ["relu1", "relu2"])
-        >>> tuning.units.loc["relu1"].gosi.median().round(2)
+        >>> round(float(tuning.units.loc["relu1"].gosi.median()), 2)
         0.23
         >>> list(tuning.summary().index)
         ['relu1', 'relu2']
