@@ -203,7 +203,9 @@ def choose(found: Sequence[Layer], wanted: str | Sequence[str] | None) -> list[L
     """
     if wanted is None:
         return _defaults(found)
-    patterns = [wanted] if isinstance(wanted, str) else list(wanted)
+    patterns = [wanted] if isinstance(wanted, str) else wanted
+    if not isinstance(patterns, Sequence) or not all(isinstance(pattern, str) for pattern in patterns):
+        raise TypeError(f"layers must be names or globs, as in neuroprobe.layers(model).name; {wanted!r} came")
     if not patterns:
         raise ValueError("layers= is empty: give names or globs, or None for the outputs of all non-linearities")
     meant = {layer.name for pattern in patterns for layer in _matching(found, pattern)}

@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
     from neuroprobe.results import Tuning
 
 RESULT = "orientation.zarr"
+
+
+class Preprocess(StrEnum):
+    """What is done to images before the network sees them."""
+
+    AUTO = "auto"
+    NONE = "none"
+
 
 app = typer.Typer(
     help="Electrophysiology for trained image networks.", no_args_is_help=True, pretty_exceptions_show_locals=False
@@ -69,7 +78,7 @@ def list_layers(
     with _errors_in_one_line():
         table = neuroprobe.layers(_network(model, "none"), input_size)  # layers are the same with any weights
     table = table[table.default].drop(columns="default") if defaults else table
-    _print_table(table.assign(shape=["x".join(map(str, shape[1:])) for shape in table["shape"]]))
+    _print_table(table.assign(shape=["x".join(map(str, shape)) for shape in table["shape"]]))
 
 
 @app.command()
@@ -84,6 +93,9 @@ def orientation(
     reduce: Annotated[str, typer.Option(help="How a map becomes one response: mean, max or center.")] = "mean",
     control: Annotated[str | None, typer.Option(help="untrained or shuffled.")] = None,
     input_size: InputSize = None,
+    preprocess: Annotated[
+        Preprocess, typer.Option(help="auto: the network's own normalisation, else ImageNet's; none: images in [0, 1].")
+    ] = Preprocess.AUTO,
     permutations: Annotated[int, typer.Option(help="For p and q; 0 for none.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of random weights, permutations and the untrained control.")] = 0,
     batch_size: Annotated[int | None, typer.Option(help="Images at a time.")] = None,
@@ -104,6 +116,7 @@ def orientation(
             input_size=input_size,
             permutations=permutations,
             seed=seed,
+            preprocess=None if preprocess is Preprocess.NONE else "auto",
             batch_size=batch_size,
             device=device,
         )
@@ -120,7 +133,7 @@ def _network(model: str, weights: str | None, seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)  # random weights are the same ones each time
     if weights is None:
         return neuroprobe.load_network(model)
-    return neuroprobe.load_network(model, None if weights == "none" else weights)
+    return neuroprobe.load_network(model, None if weights.lower() == "none" else weights)
 
 
 @contextmanager
@@ -134,9 +147,12 @@ def _new_folder(place: Path | None, *, overwrite: bool) -> Iterator[Path | None]
         raise FileExistsError(f"{place} exists and holds no orientation result: choose another folder with --out")
     if place.exists() and not overwrite:
         raise FileExistsError(f"{place} already holds a result: choose another folder, or pass --overwrite")
-    with moved_when_whole(place) as partial:
-        partial.mkdir()
-        yield partial
+    try:
+        with moved_when_whole(place) as partial:
+            partial.mkdir()
+            yield partial
+    except OSError as error:
+        raise OSError(f"nothing was written to {place}: {error}") from error
 
 
 def _write(tuning: Tuning, folder: Path) -> None:
@@ -154,7 +170,7 @@ def _short(summary: pd.DataFrame) -> pd.DataFrame:
     """Leave out what does not fit a terminal; the rest is in the saved result."""
     names = {
         "units": "units",
-        "unresponsive": "silent",
+        "unresponsive": "unresponsive",
         "median_gosi": "gosi",
         "median_gosi_blank": "gosi - blank",
         "share_selective": "gosi > 0.33",

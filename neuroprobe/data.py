@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset, default_collate
+from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler, TensorDataset, default_collate
 
 Data = Tensor | tuple[Tensor, Tensor] | Dataset[Any] | DataLoader[Any] | str | Path
 _RANGE_SLACK = 1e-4  # resizing and decoding may overshoot [0, 1] by rounding
@@ -66,7 +66,7 @@ def open_images(
 
     Args:
         data: images (N, C, H, W), or (images, labels); a Dataset of images or (image, label); a DataLoader, read as it
-            is; a folder in ImageFolder layout, one sub-folder a class.
+            is but not shuffled; a folder in ImageFolder layout, one sub-folder a class.
         batch_size: None for one that suits the image size.
         shape: (C, H, W) that the network expects. Photographs of a folder that differ are scaled on their shorter side
             and cut to their centre.
@@ -79,6 +79,7 @@ def open_images(
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, or None; {batch_size} came")
     if isinstance(data, DataLoader):
+        data = _in_order(data)
         return Images(data, any_range, _class_names(data.dataset), "DataLoader")
     dataset = _as_dataset(data, shape)
     loader = DataLoader(dataset, batch_size or _batch_size(dataset, shape), collate_fn=_collated)
@@ -114,6 +115,20 @@ def _check_axes(images: Any) -> None:
         raise ValueError(f"images must be a tensor (N, C, H, W); {came} came")
 
 
+def _in_order(loader: DataLoader[Any]) -> DataLoader[Any]:
+    """Return a loader that does not shuffle, so that images have their numbers in the data set."""
+    if type(loader.sampler) is not RandomSampler or loader.sampler.replacement or loader.batch_size is None:
+        return loader
+    return DataLoader(
+        loader.dataset,
+        loader.batch_size,
+        num_workers=loader.num_workers,
+        collate_fn=loader.collate_fn,
+        drop_last=loader.drop_last,
+        pin_memory=loader.pin_memory,
+    )
+
+
 def _as_dataset(data: Any, shape: tuple[int, int, int] | None) -> Dataset[Any]:
     if isinstance(data, str | Path):
         return _folder(Path(data), shape)
@@ -121,7 +136,7 @@ def _as_dataset(data: Any, shape: tuple[int, int, int] | None) -> Dataset[Any]:
         images = torch.as_tensor(data)
         _check_axes(images)
         return TensorDataset(images)
-    if isinstance(data, tuple | list) and len(data) == 2 and isinstance(data[0], Tensor | np.ndarray):
+    if isinstance(data, tuple | list) and len(data) == 2 and np.ndim(data[0]) == 4:
         images = torch.as_tensor(data[0])
         _check_axes(images)
         return TensorDataset(images, _checked_labels(data[1], len(images)))
@@ -135,9 +150,13 @@ def _as_dataset(data: Any, shape: tuple[int, int, int] | None) -> Dataset[Any]:
 def _folder(path: Path, shape: tuple[int, int, int] | None) -> Dataset[Any]:
     from torchvision.datasets import ImageFolder
 
+    wanted = "a folder of photographs is wanted, in one sub-folder a class (a single one will do)"
     if not path.is_dir():
-        raise FileNotFoundError(f"a folder of photographs is wanted, one sub-folder a class; there is no folder {path}")
-    return ImageFolder(str(path), transform=to_tensor(shape))
+        raise FileNotFoundError(f"{wanted}; there is no folder {path}")
+    try:
+        return ImageFolder(str(path), transform=to_tensor(shape))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{wanted}; {path}: {error}") from error
 
 
 def to_tensor(shape: tuple[int, int, int] | None) -> Callable[[Any], Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
@@ -34,16 +34,21 @@ class Preparation:
     @contextmanager
     def at_rest(self) -> Iterator[None]:
         """Eval mode, no gradients, the precision asked for; the network is left as it was found."""
-        with ExitStack() as quiet:
-            quiet.enter_context(at_rest(self.model))
-            if self.autocast is not None:
-                quiet.enter_context(torch.autocast(self.device.type, dtype=self.autocast))
+        with at_rest(self.model), self.precision():
             yield
+
+    def precision(self) -> AbstractContextManager[Any]:
+        """Return the block in which the network runs in the precision asked for."""
+        return nullcontext() if self.autocast is None else torch.autocast(self.device.type, dtype=self.autocast)
 
     def prepared(self, images: Tensor) -> Tensor:
         """Return images as the network wants them: on its device, preprocessed, channels last (faster on a CPU too)."""
         # a copy: what preprocesses, or the network, may write into its input
-        images = self.preprocess(images.to(self.device, dtype=torch.float32, non_blocking=True, copy=True))
+        given = images.to(self.device, dtype=torch.float32, non_blocking=True, copy=True)
+        images = self.preprocess(given)
+        if not isinstance(images, Tensor) or len(images) != len(given):
+            came = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
+            raise ValueError(f"preprocess must return one image for each of the {len(given)} it is given; {came} came")
         layout = torch.channels_last if images.ndim == 4 else torch.preserve_format
         return images.to(dtype_of(self.model), memory_format=layout)
 

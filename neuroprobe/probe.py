@@ -83,18 +83,22 @@ class Probe(Mapping[str, Tensor]):
         self._responses: dict[str, Tensor] = {}
         self._names: list[str] = []
         self._taps: dict[Call, list[Layer]] = {}  # empty until a pass has found the layers
+        self._entered = False
         self._undo = ExitStack()
 
     def __enter__(self) -> Probe:
+        if self._entered:
+            raise RuntimeError("this Probe is entered already: make another for a block inside its block")
         self._refuse_unknown_modules()
         with ExitStack() as undo:
             undo.enter_context(self._model.register_forward_pre_hook(self._start, with_kwargs=True))
             undo.enter_context(Watch(self._model, lambda call, output: _tell(self._taps, self._keep, call, output)))
             self._undo = undo.pop_all()
-        self._ready = False
+        self._ready, self._entered = False, True
         return self
 
     def __exit__(self, *exception: Any) -> None:
+        self._entered = False
         self._undo.__exit__(*exception)
 
     def __getitem__(self, layer: str) -> Tensor:

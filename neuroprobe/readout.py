@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isqrt
 from typing import Literal
 
 import torch
@@ -55,23 +56,29 @@ class Readout:
         return maps.mean(axes, dtype=torch.promote_types(maps.dtype, torch.float32))
 
     def _tokens_read(self, layer: Layer, maps: Tensor) -> Tensor:
+        # patches make a square: a layer that is one as it stands comes before the class token joins (patch embeddings)
+        prefix = 0 if _is_square(maps.shape[2]) else self.prefix_tokens
         if self.tokens == "all":
             return maps
         if self.tokens == "cls":
-            if self.prefix_tokens == 0:
-                raise ValueError(f"tokens='cls' wants a class token; none is known of this network ({layer.name})")
+            if prefix == 0:
+                raise ValueError(f"tokens='cls' wants a class token; layer {layer.name!r} has none that is known")
             return maps[:, :, :1]
-        return maps[:, :, self.prefix_tokens :]
+        return maps[:, :, prefix:]
 
 
 def _center(maps: Tensor) -> Tensor:
     """Return the place at (H // 2, W // 2); tokens are laid out as the square they come from."""
-    if maps.ndim == 3 and round(maps.shape[2] ** 0.5) ** 2 == maps.shape[2]:
-        maps = maps.unflatten(2, (round(maps.shape[2] ** 0.5), -1))
+    if maps.ndim == 3 and _is_square(maps.shape[2]):
+        maps = maps.unflatten(2, (isqrt(maps.shape[2]), -1))
     for axis in range(2, maps.ndim):
         middle = maps.shape[axis] // 2
         maps = maps.narrow(axis, middle, 1)
     return maps.flatten(2).squeeze(2) if maps.ndim > 2 else maps
+
+
+def _is_square(number: int) -> bool:
+    return isqrt(number) ** 2 == number
 
 
 class Rectifier:
@@ -82,7 +89,7 @@ class Rectifier:
         self._lowest: dict[str, Tensor] = {}
 
     def __call__(self, layer: Layer, maps: Tensor) -> Tensor:
-        """Return max(maps, 0)."""
+        """Return max(maps, 0), or the maps as they are where they are not to be clipped."""
         lowest = maps.amin()
         self._lowest[layer.name] = torch.minimum(self._lowest.get(layer.name, lowest), lowest)
         if not self._clip:

@@ -183,6 +183,8 @@ def named_reducers(reducers: Mapping[str, Any] | str | Sequence[str]) -> dict[st
         if unknown or not names:
             raise ValueError(f"reducers has {unknown}; by name there are {', '.join(_BY_NAME)}, else give a mapping")
         return {name: _BY_NAME[name] for name in names}
+    if not reducers:
+        raise ValueError("reducers is empty: name at least one, or None to keep every response")
     return {name: _callable(name, reducer) for name, reducer in reducers.items()}
 
 

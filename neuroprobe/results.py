@@ -51,7 +51,7 @@ class Result:
     def __post_init__(self) -> None:
         """Check what can be checked and make the mappings read-only."""
         if list(self.units.index.names) != ["layer", "unit"]:
-            raise ValueError(f"units must be indexed by layer and unit, got {list(self.units.index.names)}")
+            raise ValueError(f"units must be indexed by layer and unit; {list(self.units.index.names)} came")
         if self.control is not None and not _same_frame(self.control, self.units):
             raise ValueError("the control's table must have the rows and columns of the unit table")
         object.__setattr__(self, "curves", MappingProxyType(dict(self.curves)))
@@ -85,7 +85,7 @@ class Result:
         column = named("column", by or self.headline, sortable)
         rows = self.units.loc[[layer]]
         if not 1 <= k <= len(rows):
-            raise ValueError(f"layer {layer!r} has {len(rows)} units: k must be 1 to {len(rows)}, got {k}")
+            raise ValueError(f"layer {layer!r} has {len(rows)} units: k must be 1 to {len(rows)}; {k} came")
         return rows.dropna(subset=[column]).sort_values(column, ascending=False, kind="stable").head(k)
 
     def plot(self) -> Figure:
@@ -149,8 +149,7 @@ class Tuning(Result):
     def curve(self, layer: str) -> xr.DataArray:
         """Give each unit's response (unit, orientation) at its preferred frequency, pooled over phase.
 
-        The preferred frequency, that of the unit's largest response, comes along as a coordinate. Stimuli
-        with other parameters than a frequency (a bar's width, position, ...) are read at their best likewise.
+        The preferred frequency, that of the unit's largest response, comes along as a coordinate.
         """
         cube = self.curves[known_layer(layer, self.curves)]
         drift = [dim for dim in ("orientation", "phase") if dim in cube.dims]
@@ -174,11 +173,11 @@ class Tuning(Result):
         """Give each layer's shares of units: tuned, not tuned, without a verdict, unresponsive; they sum to 1."""
         import pandas as pd
 
-        silent = self.units["status"].isin(["unresponsive", "dead"])
+        unresponsive = self.units["status"].isin(["unresponsive", "dead"])
         tuned = self.units["tuned"].astype("boolean")
-        heard = {"tuned": tuned.fillna(False), "not_tuned": ~tuned.fillna(True), "no_verdict": tuned.isna()}
-        shares = {name: by_layer((flag & ~silent).astype(float)).mean() for name, flag in heard.items()}
-        return pd.DataFrame({**shares, "unresponsive": by_layer(silent).mean()})
+        verdicts = {"tuned": tuned.fillna(False), "not_tuned": ~tuned.fillna(True), "no_verdict": tuned.isna()}
+        shares = {name: by_layer((flag & ~unresponsive).astype(float)).mean() for name, flag in verdicts.items()}
+        return pd.DataFrame({**shares, "unresponsive": by_layer(unresponsive).mean()})
 
     def summary(self) -> pd.DataFrame:
         """Sum up each layer: status counts, gosi, the shares of selective and of tuned units, bandwidth.
@@ -215,7 +214,7 @@ class Tuning(Result):
 class Recording(Result):
     """What :func:`neuroprobe.record` kept: responses to every image, or statistics of them.
 
-    ``curves[layer]`` is (image, unit), with (y, x) or (place) after it where space was not reduced.
+    ``curves[layer]`` is (image, unit), with (y, x) or (token) after it where whole maps were kept.
 
     Attributes:
         reduced: Reducer -> layer -> state, a frozen dataclass listed in ``reducers.STATES``.
@@ -322,5 +321,5 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
     raise TypeError(
-        f"meta must hold what JSON can (words, numbers, lists, dicts), got {type(value).__name__}: {value!r}"
+        f"meta must hold what JSON can (words, numbers, lists, dicts); {type(value).__name__} came: {value!r}"
     )

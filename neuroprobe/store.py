@@ -72,7 +72,8 @@ def _marks(place: Path) -> dict[str, Any]:
         raise FileNotFoundError(f"no such result: {place}")
     marks = _attributes(place)
     if "neuroprobe_format" not in marks:
-        raise ValueError(f"{place} is no neuroprobe result")
+        inside = next(place.glob("*.zarr"), None) if place.is_dir() else None
+        raise ValueError(f"{place} is no neuroprobe result" + (f"; it holds one: load {inside}" if inside else ""))
     if marks["neuroprobe_format"] > FORMAT:
         newer = f"{place} has format {marks['neuroprobe_format']}, this neuroprobe reads up to {FORMAT}"
         raise ValueError(f"{newer}: install a newer neuroprobe")

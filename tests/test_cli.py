@@ -28,7 +28,7 @@ def test_layers_lists_the_defaults(run):
     assert code == 0
     assert [f"relu{number}" in printed for number in range(1, 8)] == [True] * 7
     assert "conv1" not in printed
-    assert "32x30x30" in printed
+    assert "1x32x30x30" in printed
 
 
 def test_layers_needs_no_weights(run):
@@ -119,7 +119,7 @@ def test_a_network_in_a_file_of_ones_own(run, tmp_path):
     )
     code, printed = run("layers", f"{tmp_path / 'mine.py'}:network", "--input-size", 16)
     assert code == 0
-    assert "3x12x12" in printed
+    assert "1x3x12x12" in printed
 
 
 def test_progress_is_quiet_when_piped(tmp_path):

@@ -126,6 +126,33 @@ def test_which_tokens_are_read(images, tokens, read, wrap):
 
 
 @torch.no_grad()
+def test_patches_before_the_class_token_joins_are_all_read(images):
+    class Embedded(Tokens):
+        def __init__(self):
+            super().__init__()
+            self.embed = nn.Linear(3, 3)
+
+        def forward(self, x):
+            patches = self.embed(x.flatten(2).transpose(1, 2))
+            return self.act(torch.cat([self.class_token.expand(len(x), -1, -1), patches], 1)).mean(1)
+
+    network = Embedded()
+    with Probe(network, "embed", reduce="mean") as probe:
+        network(images)
+    assert_close(probe["embed"], network.embed(images.flatten(2).transpose(1, 2)).mean(1))
+
+
+def test_a_probe_is_entered_once_at_a_time(left_alone, network, images):
+    probe = Probe(network)
+    with left_alone(network), probe:
+        with pytest.raises(RuntimeError, match="entered already"), probe:
+            pass
+        network(images)
+    with probe:
+        network(images)
+
+
+@torch.no_grad()
 def test_the_center_of_patches_is_that_of_their_square(images):
     network = Tokens()
     with Probe(network, reduce="center") as probe:
@@ -135,7 +162,7 @@ def test_the_center_of_patches_is_that_of_their_square(images):
 
 def test_a_class_token_that_is_not_there_is_an_error(images):
     network = nn.Sequential(nn.Flatten(2), nn.Linear(36, 5), nn.ReLU())
-    with pytest.raises(ValueError, match=r"tokens='cls' wants a class token; none is known .*\(2\)"):
+    with pytest.raises(ValueError, match=r"tokens='cls' wants a class token; layer '2' has none"):
         neuroprobe.record(network, images, reduce="mean", tokens="cls", preprocess=None)
 
 

@@ -92,7 +92,7 @@ def test_a_result_is_read_only_and_keeps_nothing_of_the_caller(tuning):
 
 
 def test_a_result_refuses_what_it_could_not_save_or_compare(tuning):
-    with pytest.raises(TypeError, match="got function"):
+    with pytest.raises(TypeError, match="function came"):
         tuning_of(made_by=lambda: None)
     with pytest.raises(ValueError, match="indexed by layer and unit"):
         Result(tuning.units.reset_index(), {}, {})
@@ -142,7 +142,7 @@ def test_top_is_the_largest_first_without_nan_and_stable(tuning):
 
 @pytest.mark.parametrize("k", [0, 6])
 def test_top_says_how_many_units_there_are(tuning, k):
-    with pytest.raises(ValueError, match=f"'a' has 5 units: k must be 1 to 5, got {k}"):
+    with pytest.raises(ValueError, match=f"'a' has 5 units: k must be 1 to 5; {k} came"):
         tuning.top("a", k)
 
 

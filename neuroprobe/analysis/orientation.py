@@ -18,7 +18,7 @@ from neuroprobe.addresses import Layer
 from neuroprobe.analysis.tuning import PRESETS, Responses, Rules, unit_columns
 from neuroprobe.data import Batch, suggested_batch
 from neuroprobe.networks.expected import image_shape
-from neuroprobe.networks.untrained import untrained
+from neuroprobe.networks.untrained import calibrate, untrained
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.provenance import made_from
 from neuroprobe.readout import Readout, Rectifier, Tokens, one_of, prefix_tokens
@@ -78,8 +78,9 @@ def orientation(
         preset: ``"ukita2020"`` or ``"ringach2002"``: pooling, dead rule, bandwidth and stimuli of that paper.
         reduce: how a map becomes one response: its ``"mean"``, ``"max"`` or ``"center"``.
         signed: what becomes of layers with values below 0: ``"rectify"`` clips them, ``"nan"`` gives no indices.
-        control: a network to compare with: ``"untrained"`` (this one, initialised anew) or one of the user's own set
-            the threshold of ``tuned``; ``"shuffled"`` permutes the images once (it tests any structure).
+        control: a network to compare with: ``"untrained"`` (this one, initialised anew, its batch normalisation
+            calibrated on the stimuli) or one of the user's own set the threshold of ``tuned``; ``"shuffled"`` permutes
+            the images once (it tests any structure).
         input_size: side, (H, W) or (C, H, W) in pixels; None where the network's own is known.
         permutations: for ``p_value``; 0 for none.
         seed: of the permutations and of the untrained control.
@@ -101,9 +102,11 @@ def orientation(
 
     Source: indices as in Ringach et al. (2002), Mazurek et al. (2014) and Ukita (2020).
     """
-    _check(preset, reduce, signed, control, permutations)
+    _check(preset, reduce, signed, control, permutations, seed)
     rules = PRESETS[preset]
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
+    if stimuli is not None and input_size is not None:
+        raise ValueError(f"stimuli bring their own size: leave out input_size ({input_size!r} came), or the stimuli")
     if stimuli is None:
         stimuli = gratings(image_shape(input_size, prepared.expected, prepared.model), preset=rules.stimuli)
     _check_stimuli(stimuli)
@@ -118,13 +121,11 @@ def orientation(
     )
     run = experiment.run(prepared, layers)
     units = experiment.table(run, permutations=permutations, seed=seed)
-    if control is None:
-        compared = None
-    elif control == "shuffled":
-        compared = run.shuffled(seed)
+    if isinstance(control, nn.Module):
+        other = prepare(control, preprocess=preprocess, device=device, dtype=dtype)
+        compared: _Run | None = experiment.run(other, run.names)
     else:
-        other = control if isinstance(control, nn.Module) else untrained(prepared.model, seed)
-        compared = experiment.run(prepare(other, preprocess=preprocess, device=device, dtype=dtype), run.names)
+        compared = experiment.own_control(prepared, run, control, seed)
     controls = experiment.control_table(run, compared)
     thresholds = _thresholds(run.names, None if control == "shuffled" else controls)
     units["tuned"] = _verdicts(units, thresholds)
@@ -187,7 +188,7 @@ class _Experiment:
         kept = Kept(total)
         found = observe(
             prepared,
-            self._batches(prepared.device),
+            self.batches(prepared.device),
             layers,
             [kept],
             self.readout,
@@ -197,6 +198,18 @@ class _Experiment:
             progress=self.progress,
         )
         return _Run(found, self._responses(found, kept), {layer.name: rectifier.is_signed(layer) for layer in found})
+
+    def own_control(self, prepared: Preparation, run: _Run, control: str | None, seed: int) -> _Run | None:
+        """Run the control that is made from the network itself."""
+        if control == "shuffled":
+            return run.shuffled(seed)
+        if control is None:
+            return None
+        fresh = replace(prepared, model=untrained(prepared.model, seed).eval())
+        several = replace(self, batch_size=max(self.batch_size, 2))  # a single image has no variance
+        with fresh.precision():
+            calibrate(fresh.model, (fresh.prepared(batch.images) for batch in several.batches(prepared.device)))
+        return self.run(fresh, run.names)
 
     def table(self, run: _Run, *, permutations: int, seed: int) -> pd.DataFrame:
         """Return the unit table, all but the verdict."""
@@ -241,7 +254,7 @@ class _Experiment:
             for layer, cube in run.cubes()
         }
 
-    def _batches(self, device: torch.device) -> Iterator[Batch]:
+    def batches(self, device: torch.device) -> Iterator[Batch]:
         """Return the images and, at the end of the last batch, the blank."""
         images = self.stimuli.batches(self.batch_size, device)
         blank, last = self.stimuli.blank[None].to(device), (len(self.stimuli) - 1) // self.batch_size
@@ -293,7 +306,7 @@ def _definitions(rules: Rules, thresholds: Mapping[str, float]) -> dict[str, Any
         "orientation": "long axis of the stripes, degrees counter-clockwise from horizontal",
         "curve": f"{rules.pool} over phase, at the frequency of the largest response",
         "unresponsive": "no response at all; gosi = osi = 0"
-        if rules.silent_is_zero
+        if rules.unresponsive_is_zero
         else "no response, or a peak below 1% of the layer's median peak; no indices",
         "bandwidth": f"half width at {rules.bandwidth}, degrees",
         "f1_f0": "center read-outs, linear layers and 1x1 maps only: a mean over places averages phase away",
@@ -303,14 +316,15 @@ def _definitions(rules: Rules, thresholds: Mapping[str, float]) -> dict[str, Any
     }
 
 
-def _check(preset: str | None, reduce: str, signed: str, control: Any, permutations: int) -> None:
+def _check(preset: str | None, reduce: str, signed: str, control: Any, permutations: int, seed: int) -> None:
     one_of("preset", preset, tuple(PRESETS))
     one_of("reduce", reduce, ("mean", "max", "center"))
     one_of("signed", signed, ("rectify", "nan"))
     if not isinstance(control, nn.Module):
         one_of("control, if it is no network,", control, (None, "untrained", "shuffled"))
-    if not isinstance(permutations, int) or permutations < 0:
-        raise ValueError(f"permutations must be a whole number from 0; {permutations!r} came")
+    for name, value in (("permutations", permutations), ("seed", seed)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+            raise ValueError(f"{name} must be a whole number from 0; {value!r} came")
 
 
 def _check_stimuli(stimuli: Any) -> None:

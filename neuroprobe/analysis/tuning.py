@@ -29,13 +29,13 @@ class Rules:
 
     pool: Pool = "mean"  # over phase
     stimuli: str | None = None  # the preset of the stimuli, where none are given
-    silent_is_zero: bool = False  # only units without any response are unresponsive, and count as gosi = osi = 0
+    unresponsive_is_zero: bool = False  # only units without any response are unresponsive, and count as gosi = osi = 0
     bandwidth: Literal["half height", "1/sqrt 2 after Hanning"] = "half height"
 
 
 PRESETS: Mapping[str | None, Rules] = {
     None: Rules(),
-    "ukita2020": Rules(pool="max", stimuli="ukita2020", silent_is_zero=True),
+    "ukita2020": Rules(pool="max", stimuli="ukita2020", unresponsive_is_zero=True),
     "ringach2002": Rules(bandwidth="1/sqrt 2 after Hanning"),
 }
 
@@ -86,13 +86,13 @@ def unit_columns(
         responses.at_preferred, responses.orientations, pool=rules.pool, permutations=permutations, seed=seed
     )
     signed = status == "signed"
-    silent = _unresponsive(responses, curves, rules) & ~signed
-    numbers = {name: np.where(silent | signed, np.nan, values) for name, values in numbers.items()}
-    if rules.silent_is_zero:
-        numbers |= {name: np.where(silent, 0.0, numbers[name]) for name in ("gosi", "osi")}
+    unresponsive = _unresponsive(responses, curves, rules) & ~signed
+    numbers = {name: np.where(unresponsive | signed, np.nan, values) for name, values in numbers.items()}
+    if rules.unresponsive_is_zero:
+        numbers |= {name: np.where(unresponsive, 0.0, numbers[name]) for name in ("gosi", "osi")}
     numbers["q_value"] = _by_layer(false_discovery, numbers["p_value"], responses)
     numbers |= {"peak_response": responses.peak, "blank_response": responses.blank.astype(np.float64)}
-    return numbers | {"status": np.where(silent, "unresponsive", status)}
+    return numbers | {"status": np.where(unresponsive, "unresponsive", status)}
 
 
 def _selectivity(responses: Responses, curves: Floats, rules: Rules) -> dict[str, Floats]:
@@ -130,11 +130,11 @@ def _f1_f0(responses: Responses, curves: Floats) -> Floats:
 
 
 def _unresponsive(responses: Responses, curves: Floats, rules: Rules) -> NDArray[np.bool_]:
-    if rules.silent_is_zero:
+    if rules.unresponsive_is_zero:
         return ~np.any(curves, axis=1)
-    silent = np.abs(curves).sum(axis=1) <= _NO_RESPONSE
-    heard = np.where(silent, np.nan, responses.peak)
-    return silent | (heard < _FAINT * _by_layer(_median, heard, responses))
+    without_response = np.abs(curves).sum(axis=1) <= _NO_RESPONSE
+    peaks = np.where(without_response, np.nan, responses.peak)
+    return without_response | (peaks < _FAINT * _by_layer(_median, peaks, responses))
 
 
 def _median(values: Floats) -> Floats:

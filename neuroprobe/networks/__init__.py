@@ -43,6 +43,8 @@ def load_network(name: str, weights: str | Path | None = "default") -> nn.Module
         ValueError: if there is no such network, or the weights are not its own.
         FileNotFoundError: if a file is not there; ConnectionError: if weights cannot be downloaded.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"a network's name is wanted; {type(name).__name__} came: a network at hand needs no loading")
     default = isinstance(weights, str) and weights == "default"
     network = _build(name, default=default)
     if weights is not None and not default:
@@ -104,7 +106,7 @@ def _from_timm(name: str, *, default: bool) -> nn.Module:
     try:
         import timm
     except ImportError as error:
-        raise ImportError("'timm:NAME' needs timm: pip install 'neuroprobe[timm]'") from error
+        raise ImportError("'timm:NAME' needs timm: install neuroprobe with its extra, [timm]") from error
     if not timm.is_model(name):
         near = get_close_matches(name, timm.list_models(), n=5)
         raise ValueError(f"timm has no model {name!r}; nearest: {', '.join(near) or 'none'}")
@@ -128,7 +130,10 @@ def _from_user(name: str) -> nn.Module:
         raise ValueError(  # noqa: TRY004 - the name is wrong, no type
             f"{place} has no function {function!r}; it has {', '.join(functions) or 'none'}"
         )
-    network = build()
+    try:
+        network = build()
+    except Exception as error:
+        raise RuntimeError(f"{name} raised {type(error).__name__}: {error}") from error
     if not isinstance(network, nn.Module):
         raise TypeError(f"{name} must return a torch.nn.Module; it returned {type(network).__name__}")
     return network

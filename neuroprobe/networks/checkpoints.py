@@ -26,8 +26,8 @@ def load_weights(network: nn.Module, path: str | Path) -> nn.Module:
     missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
     differing = [
         f"{name} {tuple(state[name].shape)} in the file, {tuple(own[name].shape)} in the network"
-        for name in own.keys() & state.keys()
-        if state[name].shape != own[name].shape
+        for name in own
+        if name in state and state[name].shape != own[name].shape
     ]
     # written by versions of BatchNorm before they counted batches: harmless
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]

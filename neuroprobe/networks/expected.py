@@ -38,8 +38,8 @@ def network_name(network: nn.Module) -> str:
 
 def expected_input(network: nn.Module) -> Expected | None:
     """Return what a network expects: as noted on it (ours, timm's), or by its class (torchvision's); else None."""
-    noted = getattr(network, "pretrained_cfg", None)
-    if noted:
+    noted = getattr(network, "pretrained_cfg", None) or {}
+    if {"input_size", "mean", "std"} <= set(noted):
         return Expected(tuple(noted["input_size"]), tuple(noted["mean"]), tuple(noted["std"]))
     module = type(network).__module__
     if module.startswith("torchvision.models."):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from neuroprobe.models import device_of
 
@@ -13,7 +15,8 @@ from neuroprobe.models import device_of
 def untrained(network: nn.Module, seed: int) -> nn.Module:
     """Return a copy, initialised anew by each module's own rule; normalisation statistics start at 0 and 1.
 
-    Parameters for which no rule is known (position embeddings, class tokens) keep their values in random order.
+    Before such a network is run in eval mode, give those statistics something to hold: see ``calibrate``. Parameters
+    for which no rule is known (position embeddings, class tokens) keep their values in random order.
     """
     fresh = copy.deepcopy(network)
     device = device_of(network)
@@ -22,6 +25,26 @@ def untrained(network: nn.Module, seed: int) -> nn.Module:
         for module in fresh.modules():
             _initialise(module)
     return fresh
+
+
+def calibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Set the running statistics of batch normalisation to those of some images, all batches weighing the same.
+
+    At 0 and 1, as they start, they would normalise nothing: responses fade from layer to layer until few units are
+    left, and a comparison with those few depends on the seed.
+    """
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    if not norms:
+        return
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain average over batches
+        norm.train()
+    with torch.no_grad():
+        for images in batches:
+            network(images)
+    for norm in norms:
+        norm.eval()
 
 
 def _initialise(module: nn.Module) -> None:

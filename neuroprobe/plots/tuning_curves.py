@@ -46,7 +46,7 @@ def tuning_curves(
     chosen = choose(tuning, layer, units)
     axes = ax or (new_axes(4.6, 2.8, projection="polar") if polar else new_axes(4.6, 2.4))
     if polar != (axes.name == "polar"):
-        raise ValueError(f"polar={polar} needs {'a' if polar else 'no'} polar Axes, got projection {axes.name!r}")
+        raise ValueError(f"polar={polar} needs {'a' if polar else 'no'} polar Axes; projection {axes.name!r} came")
     one_layer = len({layer for layer, _ in chosen}) == 1
     for (place, unit), colour in zip(chosen, _colours(len(chosen)), strict=True):
         name = f"unit {unit}" if one_layer else f"{shorten(place)}, unit {unit}"

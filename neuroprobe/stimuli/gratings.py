@@ -203,7 +203,7 @@ def _own_grid(number: int | None, protocol: _Protocol, preset: str | None, heigh
     if number is None:
         raise ValueError(
             f"preset {preset!r} knows its frequencies for sides {' and '.join(map(str, protocol.own_grid))}; "
-            f"{height} came: give n_frequencies"
+            f"{height} came: pass stimuli=gratings({height}, preset={preset!r}, n_frequencies=...)"
         )
     return np.arange(1, number + 1) / (height + 8)
 

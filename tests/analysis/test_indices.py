@@ -86,7 +86,7 @@ def tuning(best):
     ("best", "expected"),
     [
         ([(0, 1.0), (135, 0.9), (90, 0.1)], 45),  # the third is below the level of 0.55
-        ([(0, 1.0), (135, 0.9), (90, 0.55), (0, 0.1)], 90),  # the third just reaches it
+        ([(0, 1.0), (135, 0.9), (90, 0.55), (0, 0.1)], 45),  # the third reaches it, but does not exceed it
         ([(0, 1.0), (45, 1.0), (90, 1.0), (135, 1.0)], 135),
         ([(90, 1.0), (90, 0.2)], 0),
         ([(45, 0.3)], 0),

@@ -47,7 +47,8 @@ def gabor_network(orientations, frequency=0.1):
 
 
 def measure(model, **options):
-    options = {"preprocess": None, "input_size": (1, SIZE, SIZE), "permutations": 0} | options
+    size = {} if "stimuli" in options else {"input_size": (1, SIZE, SIZE)}
+    options = {"preprocess": None, "permutations": 0} | size | options
     return neuroprobe.orientation(model, **options)
 
 
@@ -181,6 +182,42 @@ def test_an_untrained_copy_sets_the_threshold_of_tuned():
     assert 0 < expected.sum() < len(expected)
 
 
+def test_a_selective_unit_whose_order_could_be_chance_is_not_tuned(small):
+    one_of_twelve = np.eye(12)[3]
+    tuning = measure(planted(small, one_of_twelve, von_mises(40, 2)), stimuli=small, permutations=200)
+    units = tuning.units
+    assert (units.gosi > 0.33).all()
+    assert (units.q_value < 0.05).tolist() == units.tuned.tolist()
+    shuffled_away = measure(planted(small, von_mises(40, 2)), stimuli=small, permutations=9).units
+    assert shuffled_away.q_value.item() == pytest.approx(0.1)
+    assert not shuffled_away.tuned.item()
+
+
+def test_a_control_without_any_response_leaves_the_threshold_at_a_third():
+    dead = gabor_network([0, 60])
+    nn.init.zeros_(dead[0].weight)
+    tuning = measure(gabor_network([0, 60]), control=dead)
+    assert tuning.meta["definitions"]["tuned_thresholds"] == {"1": 0.33}
+
+
+def test_the_untrained_control_hardly_depends_on_the_seed():
+    network = neuroprobe.load_network("cnn7")
+    shares = [
+        neuroprobe.orientation(network, ["relu2", "relu4"], control="untrained", permutations=100, seed=seed)
+        .summary()
+        .share_tuned
+        for seed in range(3)
+    ]
+    assert (pd.concat(shares, axis=1).max(axis=1) - pd.concat(shares, axis=1).min(axis=1) < 0.2).all()
+
+
+def test_the_untrained_control_takes_single_images():
+    network = neuroprobe.load_network("cnn7")
+    stimuli = gratings(32, orientations=3, frequencies=1, phases=1)
+    tuning = neuroprobe.orientation(network, stimuli=stimuli, control="untrained", permutations=0, batch_size=1)
+    assert tuning.control.status.isin(["ok", "unresponsive"]).all()
+
+
 def test_a_network_of_ones_own_can_be_the_control():
     trained, other = neuroprobe.load_network("cnn7"), neuroprobe.load_network("cnn7", None)
     tuning = neuroprobe.orientation(trained, ["relu2"], control=other, permutations=0)
@@ -265,6 +302,10 @@ def test_the_model_is_left_alone_when_it_stops_half_way(error, left_alone):
         ({"permutations": -1}, "-1 came"),
         ({"input_size": 0}, "0 came"),
         ({"batch_size": 0}, "0 came"),
+        ({"seed": -1}, "seed must be a whole number from 0; -1 came"),
+        ({"permutations": True}, "True came"),
+        ({"layers": 2}, "2 came"),
+        ({"preprocess": lambda images: images[:1]}, r"one image for each of the 3 .* \(1, 1, 48, 48\) came"),
         ({"stimuli": gratings((1, 48, 48), orientations=[0, 30, 100])}, r"\[0.0, 30.0, 100.0\] came"),
         ({"input_size": (3, SIZE, SIZE)}, r"forward pass of Sequential raised .*\n.*\(\d+, 3, 48, 48\)"),
         ({"layers": ["2"]}, "no layer '2'"),
@@ -273,7 +314,7 @@ def test_the_model_is_left_alone_when_it_stops_half_way(error, left_alone):
 )
 def test_bad_input_is_named(options, message, left_alone):
     network = gabor_network([0, 60])
-    with left_alone(network), pytest.raises((ValueError, RuntimeError, UnknownLayerError), match=message):
+    with left_alone(network), pytest.raises((ValueError, RuntimeError, TypeError, UnknownLayerError), match=message):
         measure(network, **options)
 
 
@@ -285,6 +326,11 @@ def test_an_unknown_size_is_asked_for():
 def test_a_network_without_a_non_linearity_asks_for_layers():
     with pytest.raises(ValueError, match="name layers= yourself, out of 0"):
         measure(nn.Sequential(nn.Conv2d(1, 2, 3)))
+
+
+def test_a_size_beside_stimuli_is_refused(small):
+    with pytest.raises(ValueError, match=r"stimuli bring their own size.*64 came"):
+        measure(gabor_network([0]), stimuli=small, input_size=64)
 
 
 def test_stimuli_that_are_no_stimuli_are_refused():

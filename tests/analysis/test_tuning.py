@@ -120,6 +120,18 @@ def test_q_counts_only_the_units_that_respond():
     assert beside_dead["q_value"][0] == alone["q_value"][0] == pytest.approx(0.01)
 
 
+def test_false_discovery_is_controlled_within_a_layer():
+    tuned, flat = 1 + np.cos(2 * THETA), np.ones(12)
+    status = np.full(6, "ok", dtype=object)
+    together = responses([tuned] + [flat] * 5)
+    apart = replace(together, layers=(slice(0, 1), slice(1, 6)))
+    q = [
+        unit_columns(given, Rules(), status=status, permutations=99, seed=0)["q_value"][0]
+        for given in (together, apart)
+    ]
+    assert q == pytest.approx([0.06, 0.01])  # p = 0.01 of six tests, of one
+
+
 def test_layers_are_judged_apart():
     curve = 1 + np.cos(2 * THETA)
     strong_and_weak = responses([curve, curve, 1e-3 * curve, 1e-3 * curve])

@@ -124,7 +124,7 @@ def test_an_unknown_timm_name_lists_the_nearest():
 
 def test_timm_where_it_is_not_installed(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(ImportError, match=r"needs timm: pip install 'neuroprobe\[timm\]'"):
+    with pytest.raises(ImportError, match=r"needs timm: install neuroprobe with its extra, \[timm\]"):
         load_network("timm:resnet18")
 
 

@@ -4,7 +4,7 @@ from torch import nn
 from torch.testing import assert_close
 
 import neuroprobe
-from neuroprobe.networks.untrained import untrained
+from neuroprobe.networks.untrained import calibrate, untrained
 
 
 @pytest.fixture
@@ -22,6 +22,17 @@ def test_normalisation_starts_where_it_starts(cnn7):
     fresh = untrained(cnn7, seed=0).bn1
     for tensor, value in ((fresh.running_mean, 0), (fresh.running_var, 1), (fresh.weight, 1), (fresh.bias, 0)):
         assert (tensor == value).all()
+
+
+def test_calibration_gives_normalisation_the_statistics_of_the_images(cnn7):
+    fresh, images = untrained(cnn7, seed=0), torch.rand(64, 3, 32, 32)
+    calibrate(fresh, images.split(16))
+    assert not any(module.training for module in fresh.modules())
+    with neuroprobe.Probe(fresh, ["relu1"]) as probe:
+        fresh(images)
+    responses = probe["relu1"].transpose(0, 1).flatten(1)
+    assert_close(fresh.bn1.running_mean, responses.mean(1), rtol=1e-4, atol=1e-6)
+    assert_close(fresh.bn1.running_var, responses.var(1), rtol=0.02, atol=1e-6)
 
 
 def test_one_seed_gives_one_network(cnn7):
