@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler
 Data = Tensor | tuple[Tensor, Tensor] | Dataset[Any] | DataLoader[Any] | str | Path
 _RANGE_SLACK = 1e-4  # resizing and decoding may overshoot [0, 1] by rounding
 _BATCH_PIXELS = 2**20  # a batch of this many pixels keeps two cores busy and the maps of wide networks within 1 GB
-_MOST_IMAGES = 128
+_MOST_IMAGES = 256
 
 
 @dataclass(frozen=True, eq=False)

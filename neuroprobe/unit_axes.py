@@ -64,11 +64,13 @@ class AxisFollower(TorchFunctionMode):
         self, function: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         output = function(*args, **(kwargs or {}))
-        name = function_name(function)
-        inputs = list(_tensors_in((args, tuple((kwargs or {}).values()))))
-        for tensor in _tensors_in((output,)):
-            self._axes[tensor] = self._axis(name, args, kwargs or {}, inputs, tensor)
-            self._note_gates(name, inputs, tensor)
+        outputs = list(_tensors_in((output,)))
+        if outputs:  # most calls only ask for a shape or a dtype
+            name = function_name(function)
+            inputs = list(_tensors_in((args, tuple((kwargs or {}).values()))))
+            for tensor in outputs:
+                self._axes[tensor] = self._axis(name, args, kwargs or {}, inputs, tensor)
+                self._note_gates(name, inputs, tensor)
         return output
 
     def _axis(

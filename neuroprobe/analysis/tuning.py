@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any, Literal
 
 import numpy as np
@@ -53,19 +53,24 @@ class Responses:
     one_place: NDArray[np.bool_]  # (units,), read at one place of the map, where phase is not averaged away
 
     @cached_property
+    def largest(self) -> NDArray[np.float32]:
+        """The largest response (units, frequencies) over orientation and phase."""
+        return self.cube.reshape(*self.cube.shape[:2], -1).max(axis=2)
+
+    @property
     def preferred(self) -> NDArray[np.intp]:
         """The frequency (units,) of each unit's largest response, as an index."""
-        return self.cube.max(axis=(2, 3)).argmax(axis=1)
+        return self.largest.argmax(axis=1)
 
     @cached_property
     def at_preferred(self) -> Floats:
         """The responses (units, orientations, phases) at each unit's preferred frequency."""
         return np.take_along_axis(self.cube, self.preferred[:, None, None, None], axis=1)[:, 0].astype(np.float64)
 
-    @cached_property
+    @property
     def peak(self) -> Floats:
         """The largest response (units,)."""
-        return self.cube.max(axis=(1, 2, 3)).astype(np.float64)
+        return self.largest.max(axis=1).astype(np.float64)
 
 
 def unit_columns(
@@ -119,7 +124,9 @@ def _selectivity(responses: Responses, curves: Floats, rules: Rules) -> dict[str
 
 
 def _pooled(responses: NDArray[np.floating[Any]], pool: Pool) -> Floats:
-    return responses.mean(axis=-1, dtype=np.float64) if pool == "mean" else responses.max(axis=-1).astype(np.float64)
+    phases = np.moveaxis(responses, -1, 0)  # few, so that NumPy is quicker phase by phase
+    pooled = reduce(np.maximum, phases) if pool == "max" else sum(phases, start=np.float64(0)) / len(phases)
+    return np.asarray(pooled, dtype=np.float64)
 
 
 def _f1_f0(responses: Responses, curves: Floats) -> Floats:
