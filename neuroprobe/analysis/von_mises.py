@@ -55,10 +55,6 @@ class VonMisesFit:
         trusted = (self.r2 >= _LEAST_R2) & (k < self.largest_concentration * (1 - 1e-9))
         return np.where(trusted, np.rad2deg(np.arccos(1 + half_height)) / 2, np.nan)
 
-    def evaluate(self, orientations: ArrayLike) -> Floats:
-        """Draw the fitted curves at any orientations (degrees), (units, orientations)."""
-        return von_mises(orientations, self.trough, self.amplitude, self.concentration, self.preferred)
-
 
 def fit_von_mises(curves: ArrayLike, orientations: ArrayLike) -> VonMisesFit:
     """Fit every unit's tuning curve at once.

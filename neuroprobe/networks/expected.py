@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 from torch import nn
+
+from neuroprobe.stimuli.arguments import image_size
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -88,12 +89,8 @@ def image_shape(size: Any, expected: Expected | None, network: nn.Module | None 
         )
     if size is None and expected is not None:
         return expected.size
-    numbers = tuple(size) if isinstance(size, list | tuple) else (size,)
-    if not 1 <= len(numbers) <= 3 or not all(isinstance(n, int | np.integer) and n > 0 for n in numbers):
-        raise ValueError(f"input_size must be a side, (H, W) or (C, H, W) in whole pixels; {size!r} came")
-    channels = numbers[0] if len(numbers) == 3 else expected.size[0] if expected else _first_channels(network)
-    height, width = (numbers * 2)[:2] if len(numbers) == 1 else numbers[-2:]
-    return channels, height, width
+    channels = expected.size[0] if expected else _first_channels(network)
+    return image_size(size, channels=channels, name="input_size")
 
 
 def _first_channels(network: nn.Module | None) -> int:

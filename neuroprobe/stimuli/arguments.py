@@ -14,8 +14,8 @@ CountOrValues = int | Sequence[float] | NDArray[Any]
 _SAME = 1e-9
 
 
-def image_size(size: int | Sequence[int]) -> tuple[int, int, int]:
-    """Widen a side, (H, W) or (C, H, W) to (C, H, W), with three channels where none are given.
+def image_size(size: int | Sequence[int], *, channels: int = 3, name: str = "size") -> tuple[int, int, int]:
+    """Widen a side, (H, W) or (C, H, W) to (C, H, W), with so many channels where none are given.
 
     Example:
         >>> image_size(32), image_size((1, 20, 30))
@@ -24,10 +24,10 @@ def image_size(size: int | Sequence[int]) -> tuple[int, int, int]:
     given = np.asarray(size)
     if given.dtype.kind not in "iu" or given.shape not in ((), (2,), (3,)) or given.min() < 1:
         raise ValueError(
-            f"size is a side, (H, W) or (C, H, W) in whole pixels, 1 or more; {size!r} came: give 224, say"
+            f"{name} must be a side, (H, W) or (C, H, W) in whole pixels, 1 or more; {size!r} came: give 224, say"
         )
-    *channels, height, width = (given if given.ndim else np.repeat(given, 2)).tolist()
-    return (channels[0] if channels else 3, height, width)
+    *own_channels, height, width = (given if given.ndim else np.repeat(given, 2)).tolist()
+    return (own_channels[0] if own_channels else channels, height, width)
 
 
 def count(name: str, given: Any, *, fewest: int = 1) -> int:
