@@ -14,7 +14,9 @@ def test_a_size_is_widened_to_three_numbers(given, widened):
 
 @pytest.mark.parametrize("given", [0, -3, 32.5, "32", None, True, (32,), (32, 0), (1, 3, 32, 32), ()])
 def test_a_size_that_is_none_is_refused_by_its_value(given):
-    with pytest.raises(ValueError, match=rf"size must be a side.*{str(given).replace('(', '.').replace(')', '.')}.* came"):
+    with pytest.raises(
+        ValueError, match=rf"size must be a side.*{str(given).replace('(', '.').replace(')', '.')}.* came"
+    ):
         image_size(given)
 
 
