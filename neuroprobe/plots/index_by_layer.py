@@ -39,7 +39,7 @@ def index_by_layer(result: Result, index: str = "gosi", ax: Axes | None = None) 
     """
     numbers = result.units.select_dtypes(["number", "boolean", "bool"])
     values = numbers[named("column", index, numbers)].astype(float)
-    axes = ax or new_axes(max(3.5, min(7, 0.3 * len(result.layers))), 2.4)
+    axes = ax or new_axes(max(3.5, min(7, 0.3 * len(result.layer_names))), 2.4)
     draw_units(axes, values)
     if result.control is not None:
         draw_control(axes, result.control[index].astype(float), str(result.meta.get("control", "")))
@@ -49,7 +49,7 @@ def index_by_layer(result: Result, index: str = "gosi", ax: Axes | None = None) 
     axes.set_ylabel(LABELS.get(index, index))
     axes.set_ylim(bottom=0 if values.min() >= 0 else None)
     plain_numbers(axes.yaxis, 6)
-    layer_ticks(axes, result.layers)
+    layer_ticks(axes, result.layer_names)
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), **LEGEND_ROW)
     return axes
 

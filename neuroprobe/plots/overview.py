@@ -115,10 +115,10 @@ def draw_verdicts(axes: Axes, shares: pd.DataFrame) -> None:
 def draw_halves(place: SubplotSpec, tuning: Tuning) -> list[Any]:
     """Panel C: preferred orientations in the earlier and in the later half of the layers, on one scale."""
     chosen, what = _selective(tuning)
-    middle = -(-len(tuning.layers) // 2)
-    parts = {"Earlier layers": tuning.layers[:middle], "Later layers": tuning.layers[middle:]}
-    if middle == len(tuning.layers):  # a single layer
-        parts = {"All layers": tuning.layers}
+    middle = -(-len(tuning.layer_names) // 2)
+    parts = {"Earlier layers": tuning.layer_names[:middle], "Later layers": tuning.layer_names[middle:]}
+    if middle == len(tuning.layer_names):  # a single layer
+        parts = {"All layers": tuning.layer_names}
     angles = {part: chosen[chosen.index.isin(layers, level="layer")].to_numpy(float) for part, layers in parts.items()}
     shares = {part: rose_shares(of_part) for part, of_part in angles.items()}
     rim = max(2 * 100 / _BINS, *(1.05 * share.max() for share in shares.values()))
@@ -160,7 +160,7 @@ def draw_rose(axes: Any, shares: NDArray[np.float64], rim: float) -> None:
 
 def draw_examples(figure: Figure, place: SubplotSpec, tuning: Tuning, count: int) -> list[Axes]:
     """Panel D: the most selective well-fitted unit of layers spread from first to last."""
-    able = [layer for layer in tuning.layers if layer in tuning.curves and _has_fit(tuning, layer)]
+    able = [layer for layer in tuning.layer_names if layer in tuning.curves and _has_fit(tuning, layer)]
     layers = [able[i] for i in np.unique(np.linspace(0, len(able) - 1, count).round().astype(int))] if able else []
     if not layers:
         return []
@@ -184,5 +184,5 @@ def draw_example(axes: Axes, tuning: Tuning, layer: str, unit: int) -> None:
     axes.set_xticks([0, 90, 180])
     plain_numbers(axes.yaxis, 3)
     gosi = value(tuning, layer, unit, "gosi")
-    number = tuning.layers.index(layer) + 1
+    number = tuning.layer_names.index(layer) + 1
     axes.set_title(f"{shorten(layer)} ({number})\nunit {unit}, gOSI {gosi:.2f}", fontsize=6)

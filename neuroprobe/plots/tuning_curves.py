@@ -64,9 +64,9 @@ def choose(
         return [(place, unit) for place, unit in units.index]
     if units is None:
         return examples(tuning, layer, _EXAMPLES)
-    if layer is None and len(tuning.layers) > 1:
-        raise ValueError(f"say which of the {len(tuning.layers)} layers units {units} belong to: layer=...")
-    layer = known_layer(tuning.layers[0] if layer is None else layer, tuning.layers)
+    if layer is None and len(tuning.layer_names) > 1:
+        raise ValueError(f"say which of the {len(tuning.layer_names)} layers units {units} belong to: layer=...")
+    layer = known_layer(tuning.layer_names[0] if layer is None else layer, tuning.layer_names)
     asked = [int(unit) for unit in np.atleast_1d(units)]
     n_units = len(tuning.units.loc[layer])
     for unit in asked:
@@ -77,7 +77,7 @@ def choose(
 
 def examples(tuning: Tuning, layer: str | None, count: int) -> list[tuple[str, int]]:
     """Pick the units, of a layer or of all, that are most selective and best fitted: largest gosi x fit_r2."""
-    rows = tuning.units if layer is None else tuning.units.loc[[known_layer(layer, tuning.layers)]]
+    rows = tuning.units if layer is None else tuning.units.loc[[known_layer(layer, tuning.layer_names)]]
     merit = (rows["gosi"] * rows["fit_r2"].clip(lower=0)).dropna()
     best = merit.sort_values(ascending=False, kind="stable").head(count)
     if best.empty:

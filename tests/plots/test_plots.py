@@ -152,7 +152,7 @@ def test_index_by_layer_shows_units_quartiles_and_the_controls_95th_percentile(t
     np.testing.assert_allclose(by_label["Untrained: median"].get_ydata(), control.median())
     dashes = by_label["95th percentile"].get_segments()
     np.testing.assert_allclose([dash[0][1] for dash in dashes], control.quantile(0.95))
-    assert [text.get_text() for text in axes.get_xticklabels()] == tuning.layers
+    assert [text.get_text() for text in axes.get_xticklabels()] == tuning.layer_names
     draw(axes)
 
 

@@ -7,14 +7,13 @@ provenance; it sums up, saves and draws itself.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from html import escape
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from neuroprobe import store
-from neuroprobe.curves import von_mises
 from neuroprobe.packing import Contents
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
-    import xarray as xr
     from matplotlib.figure import Figure
 
 STATUSES = ("ok", "rectified", "dead", "unresponsive", "signed", "too_few")
@@ -58,7 +56,7 @@ class Result:
         object.__setattr__(self, "meta", MappingProxyType(_as_json(self.meta)))
 
     @property
-    def layers(self) -> list[str]:
+    def layer_names(self) -> list[str]:
         """The layers, in order of execution."""
         return list(self.units.index.unique("layer"))
 
@@ -80,7 +78,7 @@ class Result:
 
         Units without a number are left out, so fewer than ``k`` may come back; ties keep their order.
         """
-        known_layer(layer, self.layers)
+        known_layer(layer, self.layer_names)
         sortable = self.units.select_dtypes(["number", "boolean", "bool"]).columns
         column = named("column", by or self.headline, sortable)
         rows = self.units.loc[[layer]]
@@ -113,7 +111,7 @@ class Result:
         return type(self), tuple(_thawed(getattr(self, part.name)) for part in fields(self))
 
     def __repr__(self) -> str:
-        parts = [f"{len(self.units):,} units", f"{len(self.layers)} layers"]
+        parts = [f"{len(self.units):,} units", f"{len(self.layer_names)} layers"]
         if self.headline in self.units:
             parts.append(f"median {self.headline} {self.units[self.headline].median():.2f}")
         if "model" in self.meta:
@@ -134,122 +132,6 @@ class Result:
         if self.headline not in self.units:
             return ""
         return as_img(index_by_layer(self, self.headline, ax=unseen_axes(7, 2)).figure)
-
-
-class Tuning(Result):
-    """What :func:`neuroprobe.orientation` found: how each unit responds to orientation.
-
-    ``curves[layer]`` has dims (unit, frequency, orientation, phase), in degrees and cycles/pixel.
-    Orientation is that of the stripes' long axis, counter-clockwise from horizontal, in [0, 180).
-    """
-
-    kind = "orientation"
-    headline = "gosi"
-
-    def curve(self, layer: str) -> xr.DataArray:
-        """Give each unit's response (unit, orientation) at its preferred frequency, pooled over phase.
-
-        The preferred frequency, that of the unit's largest response, comes along as a coordinate.
-        """
-        cube = self.curves[known_layer(layer, self.curves)]
-        drift = [dim for dim in ("orientation", "phase") if dim in cube.dims]
-        settings = [dim for dim in cube.dims if dim not in ("unit", *drift)]
-        best = cube.fillna(float("-inf")).max(drift).argmax(settings)  # fillna: a unit may be all NaN
-        at_best = cube.isel(best)
-        return at_best if "phase" not in drift else _pool(at_best, self.meta.get("pooling", "mean"))
-
-    def fit(self, layer: str) -> xr.DataArray:
-        """Draw out each unit's fitted von Mises curve (unit, orientation), every degree from 0 to 180."""
-        import numpy as np
-        import xarray as xr
-
-        rows = self.units.loc[known_layer(layer, self.layers)]
-        parameters = (rows[f"fit_{name}"] for name in ("trough", "amplitude", "concentration", "preferred"))
-        orientations = np.arange(181.0)
-        coords = {"unit": rows.index.to_numpy(), "orientation": orientations}
-        return xr.DataArray(von_mises(orientations, *parameters), coords, dims=("unit", "orientation"))
-
-    def verdicts(self) -> pd.DataFrame:
-        """Give each layer's shares of units: tuned, not tuned, without a verdict, unresponsive; they sum to 1."""
-        import pandas as pd
-
-        unresponsive = self.units["status"].isin(["unresponsive", "dead"])
-        tuned = self.units["tuned"].astype("boolean")
-        verdicts = {"tuned": tuned.fillna(False), "not_tuned": ~tuned.fillna(True), "no_verdict": tuned.isna()}
-        shares = {name: by_layer((flag & ~unresponsive).astype(float)).mean() for name, flag in verdicts.items()}
-        return pd.DataFrame({**shares, "unresponsive": by_layer(unresponsive).mean()})
-
-    def summary(self) -> pd.DataFrame:
-        """Sum up each layer: status counts, gosi, the shares of selective and of tuned units, bandwidth.
-
-        ``share_selective`` is the share with gosi above 0.33, of units that have one; ``share_tuned`` that of
-        tuned units, of those with a verdict. Medians leave NaN out.
-        """
-        table = super().summary()
-        if "unresponsive" not in table:  # always shown: none is news too
-            table.insert(1, "unresponsive", 0)
-        gosi, tuned = self.units["gosi"], self.units["tuned"].astype("boolean").astype(float)
-        table["median_gosi_blank"] = by_layer(self.units["gosi_blank"]).median()
-        table["share_selective"] = by_layer((gosi > SELECTIVE).astype(float).where(gosi.notna())).mean()
-        table["share_tuned"] = by_layer(tuned).mean()
-        table["median_bandwidth"] = by_layer(self.units["bandwidth"]).median()
-        if self.control is not None:
-            table["median_gosi_control"] = by_layer(self.control["gosi"]).median()
-        return table
-
-    def plot(self) -> Figure:
-        """Draw the overview: selectivity by layer, verdicts, preferred orientations, example curves."""
-        from neuroprobe import plots
-
-        return plots.overview(self)
-
-    def _picture(self) -> str:
-        from neuroprobe.plots import overview
-        from neuroprobe.plots.style import as_img
-
-        return as_img(overview(self, compact=True))
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Recording(Result):
-    """What :func:`neuroprobe.record` kept: responses to every image, or statistics of them.
-
-    ``curves[layer]`` is (image, unit), with (y, x) or (token) after it where whole maps were kept.
-
-    Attributes:
-        reduced: Reducer -> layer -> state, a frozen dataclass listed in ``reducers.STATES``.
-    """
-
-    kind: ClassVar[str] = "recording"
-    headline: ClassVar[str] = "mean"
-
-    reduced: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        states = {name: MappingProxyType(dict(by_layer)) for name, by_layer in self.reduced.items()}
-        object.__setattr__(self, "reduced", MappingProxyType(states))
-
-    def to_contents(self) -> Contents:
-        """Add the states to what every result holds."""
-        base = super().to_contents()
-        states = {name: dict(by_layer) for name, by_layer in self.reduced.items()}
-        return Contents(base.kind, base.meta, base.tables, base.curves, states)
-
-    @classmethod
-    def from_contents(cls, contents: Contents) -> Self:
-        """Undo :meth:`to_contents`."""
-        tables = contents.tables
-        return cls(tables["units"], contents.curves, contents.meta, tables.get("control"), contents.states)
-
-
-def load(path: str | Path) -> Result:
-    """Load a saved result; what loads equals what was saved."""
-    contents = store.read(path)
-    kinds = {kind.kind: kind for kind in Result.__subclasses__()}
-    if contents.kind not in kinds:
-        raise ValueError(f"{path} holds a result of kind {contents.kind!r}; known kinds are {', '.join(kinds)}")
-    return kinds[contents.kind].from_contents(contents)
 
 
 def known_layer(layer: str, known: Iterable[str]) -> str:
@@ -293,13 +175,6 @@ def quartiles(values: pd.Series[Any]) -> pd.DataFrame:
     table = by_layer(values).quantile([0.25, 0.5, 0.75]).unstack()
     table = table.reindex(values.index.unique("layer"))[[0.5, 0.25, 0.75]]  # unstack sorts by name
     return table.set_axis([f"{name}_{values.name}" for name in ("median", "q25", "q75")], axis="columns")
-
-
-def _pool(curve: xr.DataArray, pooling: str) -> xr.DataArray:
-    """Take the phases together; a unit that is NaN stays NaN."""
-    if named("pooling", pooling, ("mean", "max")) == "max":
-        return curve.max("phase")
-    return curve.mean("phase")
 
 
 def _thawed(value: Any) -> Any:

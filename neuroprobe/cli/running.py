@@ -1,0 +1,115 @@
+"""What every command does: load a network, print a table, write a folder whole, say errors in one line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+import neuroprobe
+from neuroprobe.folders import moved_when_whole
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import nn
+
+    from neuroprobe.results import Result
+
+app = typer.Typer(
+    help="Electrophysiology for trained image networks.", no_args_is_help=True, pretty_exceptions_show_locals=False
+)
+
+
+def network(model: str, weights: str | None, seed: int = 0) -> nn.Module:
+    """Load the network that a command names."""
+    import torch
+
+    torch.manual_seed(seed)  # random weights are the same ones each time
+    if weights is None:
+        return neuroprobe.load_network(model)
+    return neuroprobe.load_network(model, None if weights.lower() == "none" else weights)
+
+
+@contextmanager
+def new_folder(place: Path | None, kind: str, *, overwrite: bool) -> Iterator[Path | None]:
+    """Yield a folder to write to that takes its place when all is there; refuse at once where one is."""
+    if place is None:
+        yield None
+        return
+    place = place.expanduser().resolve()
+    if place.exists() and not (place / store_name(kind)).is_dir():
+        raise FileExistsError(f"{place} exists and holds no {kind} result: choose another folder with --out")
+    if place.exists() and not overwrite:
+        raise FileExistsError(f"{place} already holds a result: choose another folder, or pass --overwrite")
+    try:
+        with moved_when_whole(place) as partial:
+            partial.mkdir()
+            yield partial
+    except OSError as error:
+        raise OSError(f"nothing was written to {place}: {error}") from error
+
+
+def store_name(kind: str) -> str:
+    """Return the name of a result's store in a command's folder."""
+    return f"{kind}.zarr"
+
+
+def write(result: Result, folder: Path) -> None:
+    """Write a result, its unit table and its figure."""
+    import matplotlib as mpl
+
+    mpl.use("agg")  # a command draws to files, with no window
+    result.save(folder / store_name(result.kind))
+    result.units.to_csv(folder / "units.csv")
+    figure = result.plot()
+    figure.savefig(folder / "overview.png", dpi=200)
+    figure.savefig(folder / "overview.svg")
+
+
+def say_written(result: Result, place: Path) -> None:
+    """Say what is in the folder."""
+    files = f"{store_name(result.kind)}, units.csv, overview.png, overview.svg"
+    typer.echo(f"{len(result.units):,} units in {place}: {files}")
+
+
+def print_table(table: pd.DataFrame, title: str | None = None) -> None:
+    """Print a table to the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    printed = Table(*map(str, table.columns), title=title)
+    for column in printed.columns[1:]:
+        column.justify = "right"
+    for row in table.itertuples(index=False):
+        printed.add_row(*map(_cell, row))
+    console = Console()
+    if not console.is_terminal:
+        console.width = 200  # piped: nothing is to be cut to the width of a screen that is not there
+    console.print(printed)
+
+
+def renamed(summary: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
+    """Return the columns that fit a terminal, under short names; the rest is in the saved result."""
+    shown = summary[[name for name in names if name in summary]].rename(columns=names)
+    return shown.rename_axis("layer").reset_index()
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+@contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """Print what a user can mend as one message, with no traceback; errors of our own keep theirs."""
+    try:
+        yield
+    except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
+        typer.secho(f"neuroprobe: {error}", err=True, fg="red" if sys.stderr.isatty() else None)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt as stop:
+        typer.echo("neuroprobe: stopped; nothing was written", err=True)
+        raise typer.Exit(130) from stop

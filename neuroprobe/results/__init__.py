@@ -1,0 +1,28 @@
+"""Results: what one measurement found, unit by unit; the base of all, and a module for each kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from neuroprobe import store
+from neuroprobe.results.base import SELECTIVE, STATUSES, Result, by_layer, known_layer, named, quartiles, unit_index
+from neuroprobe.results.recording import Recording
+from neuroprobe.results.tuning import Tuning
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KINDS: dict[str, type[Result]] = {kind.kind: kind for kind in (Recording, Tuning)}
+
+__all__ = [
+    "KINDS", "SELECTIVE", "STATUSES", "Recording", "Result", "Tuning", "by_layer", "known_layer", "load", "named",
+    "quartiles", "unit_index",
+]  # fmt: skip
+
+
+def load(path: str | Path) -> Result:
+    """Load a saved result; what loads equals what was saved."""
+    contents = store.read(path)
+    if contents.kind not in KINDS:
+        raise ValueError(f"{path} holds a result of kind {contents.kind!r}; known kinds are {', '.join(KINDS)}")
+    return KINDS[contents.kind].from_contents(contents)
