@@ -161,8 +161,13 @@ def observe(
     rectifier: Rectifier | None = None,
     total: int | None = None,
     progress: bool = True,
+    on_output: Callable[[Any], None] | None = None,
 ) -> list[Layer]:
-    """Run the network over batches and show the observers what every chosen layer did; return the layers."""
+    """Run the network over batches and show the observers what every chosen layer did; return the layers.
+
+    The batches are drawn one at a time, each just before its forward pass. ``on_output`` is told the network's own
+    output of each pass, after all its layers.
+    """
     current: dict[str, Any] = {}
     times: Counter[str] = Counter()
 
@@ -181,17 +186,19 @@ def observe(
                 observer(layer, seen)
 
     with prepared.at_rest():  # the data too: shuffling draws random numbers
-        sample, batches = _first_image(batches)
+        sample, batches = first_image(batches)
         found = choose(prepared.layers(sample, unit_axis), layers)
         with tapping(prepared.model, found, keep), progress_bar("recording", total, shown=progress) as bar:
             for number, images in enumerate(map(bring, batches), start=1):
-                prepared.forward(images)
+                output = prepared.forward(images)
                 _refuse_skipped(found, times, number)
+                if on_output is not None:
+                    on_output(output)
                 bar.update(len(images))
     return found
 
 
-def _first_image(batches: Iterable[Batch]) -> tuple[Tensor, Iterator[Batch]]:
+def first_image(batches: Iterable[Batch]) -> tuple[Tensor, Iterator[Batch]]:
     """Return a copy of the first image (1, C, H, W), and the batches from the first on."""
     remaining = iter(batches)
     first = next(remaining)
