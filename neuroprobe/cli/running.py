@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import nn
 
-    from neuroprobe.results import Result
+    from neuroprobe.results.saved import Saved
 
 app = typer.Typer(
     help="Electrophysiology for trained image networks.", no_args_is_help=True, pretty_exceptions_show_locals=False
@@ -58,22 +58,28 @@ def store_name(kind: str) -> str:
     return f"{kind}.zarr"
 
 
-def write(result: Result, folder: Path) -> None:
-    """Write a result, its unit table and its figure."""
+def write(result: Saved, folder: Path) -> None:
+    """Write a result, its main table and its figure."""
     import matplotlib as mpl
 
     mpl.use("agg")  # a command draws to files, with no window
     result.save(folder / store_name(result.kind))
-    result.units.to_csv(folder / "units.csv")
+    name, table = _main_table(result)
+    table.to_csv(folder / f"{name}.csv")
     figure = result.plot()
     figure.savefig(folder / "overview.png", dpi=200)
     figure.savefig(folder / "overview.svg")
 
 
-def say_written(result: Result, place: Path) -> None:
+def say_written(result: Saved, place: Path) -> None:
     """Say what is in the folder."""
-    files = f"{store_name(result.kind)}, units.csv, overview.png, overview.svg"
-    typer.echo(f"{len(result.units):,} units in {place}: {files}")
+    name, table = _main_table(result)
+    files = f"{store_name(result.kind)}, {name}.csv, overview.png, overview.svg"
+    typer.echo(f"{len(table):,} {'units' if name == 'units' else 'rows'} in {place}: {files}")
+
+
+def _main_table(result: Saved) -> tuple[str, pd.DataFrame]:
+    return next(iter(result.tables.items()))
 
 
 def print_table(table: pd.DataFrame, title: str | None = None) -> None:

@@ -7,20 +7,22 @@ from typing import TYPE_CHECKING
 from neuroprobe import store
 from neuroprobe.results.base import SELECTIVE, STATUSES, Result, by_layer, known_layer, named, quartiles, unit_index
 from neuroprobe.results.recording import Recording
+from neuroprobe.results.saved import Saved
+from neuroprobe.results.shift_invariance import ShiftInvariance
 from neuroprobe.results.tuning import Tuning
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-KINDS: dict[str, type[Result]] = {kind.kind: kind for kind in (Recording, Tuning)}
+KINDS: dict[str, type[Saved]] = {kind.kind: kind for kind in (Recording, Tuning, ShiftInvariance)}
 
 __all__ = [
-    "KINDS", "SELECTIVE", "STATUSES", "Recording", "Result", "Tuning", "by_layer", "known_layer", "load", "named",
-    "quartiles", "unit_index",
+    "KINDS", "SELECTIVE", "STATUSES", "Recording", "Result", "Saved", "ShiftInvariance", "Tuning", "by_layer", "known_layer", "load",
+    "named", "quartiles", "unit_index",
 ]  # fmt: skip
 
 
-def load(path: str | Path) -> Result:
+def load(path: str | Path) -> Saved:
     """Load a saved result; what loads equals what was saved."""
     contents = store.read(path)
     if contents.kind not in KINDS:

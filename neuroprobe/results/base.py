@@ -6,29 +6,26 @@ provenance; it sums up, saves and draws itself.
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from difflib import get_close_matches
-from html import escape
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
-from neuroprobe import store
-from neuroprobe.packing import Contents
+from neuroprobe.results.saved import Saved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     import pandas as pd
     from matplotlib.figure import Figure
+
+    from neuroprobe.packing import Contents
 
 STATUSES = ("ok", "rectified", "dead", "unresponsive", "signed", "too_few")
 SELECTIVE = 0.33  # gosi above which a unit counts as selective, where no control says better
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Result:
+class Result(Saved):
     """One measurement of a network's units.
 
     Attributes:
@@ -47,13 +44,17 @@ class Result:
     control: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
-        """Check what can be checked and make the mappings read-only."""
+        """Check what can be checked."""
         if list(self.units.index.names) != ["layer", "unit"]:
             raise ValueError(f"units must be indexed by layer and unit; {list(self.units.index.names)} came")
         if self.control is not None and not _same_frame(self.control, self.units):
             raise ValueError("the control's table must have the rows and columns of the unit table")
-        object.__setattr__(self, "curves", MappingProxyType(dict(self.curves)))
-        object.__setattr__(self, "meta", MappingProxyType(_as_json(self.meta)))
+        super().__post_init__()
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The unit table, and the control's where there is one."""
+        return {"units": self.units} if self.control is None else {"units": self.units, "control": self.control}
 
     @property
     def layer_names(self) -> list[str]:
@@ -92,23 +93,10 @@ class Result:
 
         return cast("Figure", plots.index_by_layer(self, self.headline).figure)
 
-    def save(self, path: str | Path, overwrite: bool = False) -> Path:
-        """Save to one Zarr store, whole or not at all; :func:`load` reads it back."""
-        return store.write(self.to_contents(), path, overwrite=overwrite)
-
-    def to_contents(self) -> Contents:
-        """Lay out what the store is to hold; a subclass with more fields adds them."""
-        tables = {"units": self.units} if self.control is None else {"units": self.units, "control": self.control}
-        return Contents(self.kind, dict(self.meta), tables, dict(self.curves))
-
     @classmethod
     def from_contents(cls, contents: Contents) -> Self:
         """Undo :meth:`to_contents`."""
         return cls(contents.tables["units"], contents.curves, contents.meta, contents.tables.get("control"))
-
-    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
-        """Travel between processes and through ``copy``: read-only mappings cannot, so they go as dicts."""
-        return type(self), tuple(_thawed(getattr(self, part.name)) for part in fields(self))
 
     def __repr__(self) -> str:
         parts = [f"{len(self.units):,} units", f"{len(self.layer_names)} layers"]
@@ -117,12 +105,6 @@ class Result:
         if "model" in self.meta:
             parts.insert(0, " ".join(str(self.meta["model"]).split()))
         return f"{type(self).__name__}({', '.join(parts)})"
-
-    def _repr_html_(self) -> str:
-        """Show the summary and a small picture in Jupyter."""
-        table = self.summary().to_html(float_format="{:.3g}".format, border=0)
-        scroll = f'<div style="max-height: 24em; overflow: auto">{table}</div>'
-        return f"<p>{escape(repr(self))}</p>{scroll}{self._picture()}"
 
     def _picture(self) -> str:
         """Draw a small picture as an <img>; empty where there is nothing to draw."""
@@ -177,24 +159,5 @@ def quartiles(values: pd.Series[Any]) -> pd.DataFrame:
     return table.set_axis([f"{name}_{values.name}" for name in ("median", "q25", "q75")], axis="columns")
 
 
-def _thawed(value: Any) -> Any:
-    """Turn read-only mappings, nested ones too, into dicts."""
-    return {key: _thawed(item) for key, item in value.items()} if isinstance(value, MappingProxyType) else value
-
-
 def _same_frame(one: pd.DataFrame, other: pd.DataFrame) -> bool:
     return one.index.equals(other.index) and one.columns.equals(other.columns)
-
-
-def _as_json(meta: Mapping[str, Any]) -> dict[str, Any]:
-    """Copy provenance through JSON, so that it is the same before and after the disk."""
-    return json.loads(json.dumps(dict(meta), default=_plain))
-
-
-def _plain(value: Any) -> Any:
-    """Turn NumPy's numbers and arrays into Python's; anything else is no provenance."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    raise TypeError(
-        f"meta must hold what JSON can (words, numbers, lists, dicts); {type(value).__name__} came: {value!r}"
-    )
