@@ -7,12 +7,13 @@ Module calls are seen by forward hooks. ``F.relu(x)`` and ``x.relu()`` have no m
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 # gates and squashers are told apart from the others because a squasher's output may be a gate (addresses.py)
@@ -34,7 +35,7 @@ class Call(NamedTuple):
     number: int  # how many calls of the same went before in this pass
 
 
-See = Callable[[Call, Any], None]  # told each call and its output
+See = Callable[[Call, Any], Any]  # told each call and its output; what it returns takes the output's place, None does not
 
 
 def nonlinearity(call: Call, module: nn.Module) -> str | None:
@@ -87,16 +88,24 @@ class Watch(TorchFunctionMode):
                 module.register_forward_hook(lambda *_: self._leave(path), prepend=True, always_call=True)
             )
         if self._watched is None or path in self._watched:
-            hooks.enter_context(module.register_forward_hook(lambda _m, _i, output: self._tell(path, None, output)))
+            activates = isinstance(module, _NONLINEAR_MODULES)  # other modules may hand their input on, as Identity does
+            hooks.enter_context(
+                module.register_forward_hook(
+                    lambda _m, inputs, output: self._tell(path, None, inputs if activates else (), output)
+                )
+            )
 
     def _leave(self, path: str) -> None:
         if self._running and self._running[-1][0] == path:  # it never began where another's hook raised before ours
             self._running.pop()
 
-    def _tell(self, path: str, function: str | None, output: Any) -> None:
+    def _tell(self, path: str, function: str | None, inputs: Sequence[Any], output: Any) -> Any:
         number = self._counts[path, function]
         self._counts[path, function] += 1
-        self._see(Call(path, function, number), output)
+        new = self._see(Call(path, function, number), output)
+        if new is None or not _written_in_place(inputs, output):
+            return new
+        return output.copy_(new)  # a caller may go on with its input, and never look at what is returned
 
     def __torch_function__(
         self, function: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -106,8 +115,14 @@ class Watch(TorchFunctionMode):
         if self._running and name in NONLINEARITIES:
             path, module = self._running[-1]
             if not isinstance(module, _NONLINEAR_MODULES):  # nn.ReLU calls F.relu: that is the module's own output
-                self._tell(path, name, output)
+                new = self._tell(path, name, args, output)
+                return output if new is None else new
         return output
+
+
+def _written_in_place(inputs: Sequence[Any], output: Any) -> bool:
+    # with gradients on, writing once more would spoil what the backward pass has kept
+    return not torch.is_grad_enabled() and isinstance(output, Tensor) and any(output is value for value in inputs)
 
 
 @lru_cache(maxsize=4096)

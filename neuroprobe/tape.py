@@ -1,0 +1,273 @@
+"""A forward pass written down: every operation on tensors, in order, so that parts of it can be run again.
+
+A ``TorchFunctionMode`` sees each call of a torch function, whoever makes it. Operations that write in place are kept
+in a form that does not, so that every value on the tape keeps what it held. What a network does with the number of
+images (``x.view(len(x), -1)``) shows when two passes with different numbers are laid side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from operator import ne
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from neuroprobe.addresses import Layer, part_at
+from neuroprobe.calls import Call, Watch, function_name, nonlinearity
+
+_BATCHES = (2, 3)  # images in the two passes that are laid side by side
+_READS_OF_DATA = {"item", "tolist", "numpy", "bool", "float", "int", "index", "array", "complex"}
+_INFIX = {"iadd": "add", "isub": "sub", "imul": "mul", "itruediv": "true_divide"}
+
+
+class NotReplayableError(Exception):
+    """A forward pass that cannot be written down as operations on tensors."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor on the tape, by number."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Size:
+    """A whole number that follows the number of images: ``slope * images + offset``."""
+
+    slope: int
+    offset: int
+
+    def at(self, images: int) -> int:
+        """Return the number for a batch."""
+        return self.slope * images + self.offset
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """One call of a torch function; tensors of the pass stand as ``Value`` in its arguments and output."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    named: dict[str, Any]
+    output: Any
+
+    @property
+    def reads(self) -> tuple[int, ...]:
+        """The values it takes."""
+        return tuple(leaf.number for leaf in leaves((self.arguments, self.named)) if isinstance(leaf, Value))
+
+    @property
+    def writes(self) -> tuple[int, ...]:
+        """The values it makes."""
+        return tuple(leaf.number for leaf in leaves(self.output) if isinstance(leaf, Value))
+
+
+@dataclass(frozen=True, eq=False)
+class Tape:
+    """A forward pass for any number of images."""
+
+    operations: tuple[Operation, ...]
+    images: int  # the value that holds the input
+    output: Any
+    layers: dict[str, int]  # the value each layer holds
+    shapes: dict[int, tuple[int | Size, ...]]
+
+    def image_axis(self, value: int) -> int | None:
+        """Return the axis of a value that grows with the number of images, None where none does."""
+        axes = [axis for axis, length in enumerate(self.shapes[value]) if isinstance(length, Size)]
+        if len(axes) > 1 or any(self.shapes[value][axis].offset for axis in axes):  # type: ignore[union-attr]
+            raise NotReplayableError(f"a tensor of shape {self.shapes[value]} does not hold one part for each image")
+        return axes[0] if axes else None
+
+
+def write_down(model: nn.Module, images: Tensor, layers: Sequence[Layer]) -> Tape:
+    """Write down the forward pass of a model at rest over images like these, layers marked.
+
+    Raises:
+        NotReplayableError: if what the network runs depends on what its images show, or cannot be followed.
+    """
+    several = images.expand(max(_BATCHES), *images.shape[1:]) if len(images) == 1 else images
+    return _side_by_side(*(_pass(model, several[:number].clone(), layers) for number in _BATCHES))
+
+
+def leaves(nested: Any) -> Iterator[Any]:
+    """Yield what lists, tuples, dicts and slices hold, however deep."""
+    if isinstance(nested, dict):
+        nested = tuple(nested.values())
+    elif isinstance(nested, slice):
+        nested = (nested.start, nested.stop, nested.step)
+    if isinstance(nested, list | tuple):
+        for item in nested:
+            yield from leaves(item)
+    else:
+        yield nested
+
+
+def mapped(change: Callable[..., Any], nested: Any, *others: Any) -> Any:
+    """Return the same nest with every leaf changed, beside the leaves of nests of the same form."""
+    if isinstance(nested, dict):
+        return {key: mapped(change, value, *(other[key] for other in others)) for key, value in nested.items()}
+    if isinstance(nested, slice):
+        ends = ((one.start, one.stop, one.step) for one in (nested, *others))
+        return slice(*mapped(change, *ends))
+    if isinstance(nested, list | tuple):
+        if any(len(other) != len(nested) for other in others):
+            raise NotReplayableError("what the network passes on differs in length with the number of images")
+        items = [mapped(change, *pair) for pair in zip(nested, *others, strict=True)]
+        if hasattr(nested, "_fields"):
+            return type(nested)(*items)
+        return items if isinstance(nested, list) else tuple(items)
+    return change(nested, *others)
+
+
+@dataclass(eq=False)
+class _Pass:
+    """What one pass left."""
+
+    operations: list[Operation] = field(default_factory=list)
+    shapes: list[tuple[int, ...]] = field(default_factory=list)  # by number
+    layers: dict[str, int] = field(default_factory=dict)
+    output: Any = None
+
+
+class _Recorder(TorchFunctionMode):
+    """While entered, write down every operation that gives tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = _Pass()
+        self._tensors: list[Tensor] = []  # by number; kept for the pass, so that no other takes their identity
+        self._numbers: dict[int, int] = {}  # identity of a tensor -> its number now
+        self._stale: set[int] = set()  # numbers of views of a tensor that was written to
+        self._moving: set[int] = {0}  # numbers of what follows from the images
+
+    def number(self, tensor: Tensor) -> int:
+        """Give a tensor a number of its own."""
+        self._numbers[id(tensor)] = len(self._tensors)
+        self._tensors.append(tensor)
+        self.written.shapes.append(tuple(tensor.shape))
+        return self._numbers[id(tensor)]
+
+    def value_of(self, leaf: Any) -> Any:
+        """Return the number of a tensor of the pass; anything else stays as it is."""
+        if not isinstance(leaf, Tensor) or id(leaf) not in self._numbers:
+            return leaf
+        value = Value(self._numbers[id(leaf)])
+        if value.number not in self._stale:
+            return value
+        if value.number in self._moving:
+            raise NotReplayableError("the network writes in place to a tensor that it reads through a view")
+        return leaf  # made of parameters alone: as it stands now
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        named = kwargs or {}
+        tensors = [leaf for leaf in leaves((args, named)) if isinstance(leaf, Tensor)]
+        arguments = mapped(self.value_of, (args, named))
+        versions = [_version(tensor) for tensor in tensors]
+        output = function(*args, **named)
+        written = [t for t, version in zip(tensors, versions, strict=True) if _version(t) != version]
+        if written:
+            self._write_in_place(function, arguments, args, named, written)
+        elif any(isinstance(leaf, Tensor) for leaf in leaves(output)):
+            numbered = mapped(lambda leaf: Value(self.number(leaf)) if isinstance(leaf, Tensor) else leaf, output)
+            self._write_down(Operation(function, *arguments, numbered))
+        elif function_name(function) in _READS_OF_DATA and any(isinstance(a, Value) for a in leaves(arguments)):
+            raise NotReplayableError("the network decides by what its images show what to run")
+        return output
+
+    def _write_in_place(self, function: Any, arguments: Any, args: Any, named: Any, written: list[Tensor]) -> None:
+        place = next((i for i, value in enumerate(args) if value is written[0]), None)
+        if len({id(tensor) for tensor in written}) > 1 or place is None:
+            raise NotReplayableError(f"{function_name(function)} writes to several tensors, or to one given by name")
+        self._stale |= {number for number, tensor in enumerate(self._tensors) if _share(tensor, written[0])}
+        form, arguments = _out_of_place(function, arguments, place)
+        self._write_down(Operation(form, *arguments, Value(self.number(written[0]))))
+
+    def _write_down(self, operation: Operation) -> None:
+        self.written.operations.append(operation)
+        if not self._moving.isdisjoint(operation.reads):
+            self._moving.update(operation.writes)
+
+
+def _out_of_place(function: Any, arguments: tuple[Any, Any], place: int) -> tuple[Any, tuple[Any, Any]]:
+    """Return a function that gives what another would write over its argument, and the arguments for it."""
+    positional, named = arguments
+    name = function_name(function)
+    if "inplace" in named:
+        return function, (positional, named | {"inplace": False})
+    plain = getattr(Tensor, _INFIX.get(name, name), None)
+    if plain is not None and getattr(function, "__name__", "") in {name + "_", f"__{name}__"} and place == 0:
+        return plain, arguments
+    return partial(_on_a_copy, function, place), arguments
+
+
+def _on_a_copy(function: Any, place: int, *args: Any, **named: Any) -> Tensor:
+    copy = args[place].clone()
+    function(*args[:place], copy, *args[place + 1 :], **named)
+    return copy
+
+
+def _version(tensor: Tensor) -> int:
+    return -1 if tensor.is_inference() else tensor._version  # noqa: SLF001 - nothing public says that a tensor was written
+
+
+def _share(one: Tensor, other: Tensor) -> bool:
+    return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
+
+
+def _pass(model: nn.Module, images: Tensor, layers: Sequence[Layer]) -> _Pass:
+    by_call: dict[Call, list[Layer]] = {}
+    for layer in layers:
+        by_call.setdefault(layer.call, []).append(layer)
+    recorder = _Recorder()
+    written = recorder.written
+
+    def mark(call: Call, output: Any) -> Any:
+        if call not in by_call:
+            return None
+        # a tensor of its own for the address: Identity hands on its input, which others may read too
+        fresh = nonlinearity(call, modules[call.module]) is not None or not isinstance(output, Tensor)
+        own = output if fresh else output.view_as(output)
+        for layer in by_call[call]:
+            written.layers[layer.name] = recorder.value_of(part_at(own, layer.part)).number
+        return None if fresh else own
+
+    modules = dict(model.named_modules())
+    watched = {call.module for call in by_call if call.function is None}
+    recorder.number(images)
+    with recorder, Watch(model, mark, modules=watched, functions=any(call.function for call in by_call)):
+        output = model(images)
+    written.output = mapped(recorder.value_of, output)
+    return written
+
+
+def _side_by_side(few: _Pass, more: _Pass) -> Tape:
+    """Lay two passes side by side, and make of numbers that differ what follows the number of images."""
+    names = ([function_name(operation.function) for operation in one.operations] for one in (few, more))
+    if ne(*names):
+        raise NotReplayableError("the network runs other operations for another number of images")
+    operations = tuple(
+        Operation(one.function, *mapped(_followed, (one.arguments, one.named), (two.arguments, two.named)), one.output)
+        for one, two in zip(few.operations, more.operations, strict=True)
+    )
+    shapes = {
+        number: mapped(_followed, one, two)
+        for number, (one, two) in enumerate(zip(few.shapes, more.shapes, strict=True))
+    }
+    return Tape(operations, 0, few.output, few.layers, shapes)
+
+
+def _followed(few: Any, more: Any) -> Any:
+    if type(few) is not int or few == more:
+        return few
+    low, high = _BATCHES
+    slope = (more - few) // (high - low)
+    return Size(slope, few - slope * low)
