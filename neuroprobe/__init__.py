@@ -13,6 +13,8 @@ _HOMES = {
     "Probe": "probe",
     "record": "recording",
     "orientation": "analysis.orientation",
+    "shift_invariance": "analysis.shift_invariance",
+    "importance": "analysis.importance",
     "load_network": "networks",
     "load": "results",
 }

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from neuroprobe import store
 from neuroprobe.results.base import SELECTIVE, STATUSES, Result, by_layer, known_layer, named, quartiles, unit_index
+from neuroprobe.results.importance import Importance
 from neuroprobe.results.recording import Recording
 from neuroprobe.results.saved import Saved
 from neuroprobe.results.shift_invariance import ShiftInvariance
@@ -14,11 +15,11 @@ from neuroprobe.results.tuning import Tuning
 if TYPE_CHECKING:
     from pathlib import Path
 
-KINDS: dict[str, type[Saved]] = {kind.kind: kind for kind in (Recording, Tuning, ShiftInvariance)}
+KINDS: dict[str, type[Saved]] = {kind.kind: kind for kind in (Importance, Recording, Tuning, ShiftInvariance)}
 
 __all__ = [
-    "KINDS", "SELECTIVE", "STATUSES", "Recording", "Result", "Saved", "ShiftInvariance", "Tuning", "by_layer", "known_layer", "load",
-    "named", "quartiles", "unit_index",
+    "KINDS", "SELECTIVE", "STATUSES", "Importance", "Recording", "Result", "Saved", "ShiftInvariance", "Tuning",
+    "by_layer", "known_layer", "load", "named", "quartiles", "unit_index",
 ]  # fmt: skip
 
 
