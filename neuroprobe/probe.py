@@ -15,7 +15,8 @@ from neuroprobe.calls import Call, Watch
 from neuroprobe.models import left_as_found, unwrap
 from neuroprobe.readout import Readout, Reduce, Tokens, prefix_tokens
 
-Keep = Callable[[Layer, Tensor], None]  # told each chosen layer's output, which later operations may overwrite
+# told each chosen layer's output, which later operations may overwrite; a tensor it returns takes the output's place
+Keep = Callable[[Layer, Tensor], Any]
 
 
 @contextmanager
@@ -35,9 +36,9 @@ def _by_call(layers: Sequence[Layer]) -> dict[Call, list[Layer]]:
     return taps
 
 
-def _tell(taps: Mapping[Call, Sequence[Layer]], keep: Keep, call: Call, output: Any) -> None:
-    for layer in taps.get(call, ()):
-        keep(layer, part_at(output, layer.part))
+def _tell(taps: Mapping[Call, Sequence[Layer]], keep: Keep, call: Call, output: Any) -> Any:
+    kept = [keep(layer, part_at(output, layer.part)) for layer in taps.get(call, ())]
+    return kept[0] if kept and isinstance(output, Tensor) else None
 
 
 class Probe(Mapping[str, Tensor]):
