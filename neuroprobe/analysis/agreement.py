@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from neuroprobe.addresses import parts_of
-from neuroprobe.analysis.shifting import overlap
+from neuroprobe.analysis.shifting import AXES, overlap
 from neuroprobe.reducers import CoMoments, Observed
 
 
@@ -73,9 +73,8 @@ class Agreement:
     def of(cls, still: Observed, moved: Observed, axis: str, places: int | None) -> Agreement:
         """Compare one batch with itself moved, by so many places of the map; None if by no whole number of them."""
         maps = still.maps, moved.maps
-        fits = places is not None and maps[0].ndim == 4 and abs(places) < maps[0].shape["yx".index(axis) + 2]
-        aligned = Cosines.of(*overlap(*maps, axis, places)) if fits and places is not None else Cosines.none(maps[0])
-        return cls(CoMoments.of(still.responses, moved.responses), Cosines.of(*maps), aligned)
+        responses = CoMoments.of(still.responses, moved.responses)
+        return cls(responses, Cosines.of(*maps), _aligned(*maps, axis, places))
 
     def __add__(self, other: Agreement) -> Agreement:
         return Agreement(
@@ -83,6 +82,12 @@ class Agreement:
             self.cosine_map + other.cosine_map,
             self.cosine_aligned + other.cosine_aligned,
         )
+
+
+def _aligned(still: Tensor, moved: Tensor, axis: str, places: int | None) -> Cosines:
+    if places is None or still.ndim != 4 or abs(places) >= still.shape[AXES[axis]]:
+        return Cosines.none(still)
+    return Cosines.of(*overlap(still, moved, axis, places))
 
 
 @dataclass(frozen=True, eq=False)

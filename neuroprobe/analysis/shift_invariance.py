@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from neuroprobe.addresses import Layer, choose
-from neuroprobe.analysis.agreement import Agreement, Decisions, logits_of
+from neuroprobe.analysis.agreement import Decisions
+from neuroprobe.analysis.comparison import Comparison
 from neuroprobe.analysis.shifting import AXES, STILL, Border, Move, Mover, moves
-from neuroprobe.analysis.total_stride import Strides, total_strides
-from neuroprobe.data import Batch, Data, open_images
+from neuroprobe.analysis.total_stride import total_strides
+from neuroprobe.data import Data, open_images
 from neuroprobe.networks.expected import image_shape
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.provenance import made_from
 from neuroprobe.readout import Readout, Rectifier, Tokens, prefix_tokens
 from neuroprobe.recording import first_image, observe
-from neuroprobe.reducers import Observed
 from neuroprobe.results import ShiftInvariance, unit_index
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
-    from numpy.typing import NDArray
-
-_NO_RESPONSE = 1e-12  # response units
-_FEWEST_IMAGES = 3  # two always lie on a line
 
 
 def shift_invariance(
@@ -104,7 +99,7 @@ def shift_invariance(
         mover.check(sample, wanted)
         still = mover(sample, STILL)
         strides = total_strides(prepared, choose(prepared.layers(still, unit_axis), layers), still)
-        comparison = _Comparison(mover, wanted, strides)
+        comparison = Comparison(mover, wanted, strides)
         found = observe(
             prepared,
             comparison.shown(batches),
@@ -153,92 +148,26 @@ def _geometry(
     return Mover(border, None if input_size is None or shape is None else shape[1:]), shape
 
 
-class _Comparison:
-    """Shows each batch where it is and then moved in every way, and sums up what the network makes of it.
-
-    ``shown`` is drawn from one batch at a time, so that ``see`` and ``decide`` are always told of the batch and the
-    move that it showed last.
-    """
-
-    def __init__(self, mover: Mover, wanted: Sequence[Move], strides: Mapping[str, Strides]) -> None:
-        self._mover, self._wanted, self._strides = mover, wanted, strides
-        self._still: dict[str, Observed] = {}  # layer -> what it did for the batch where it is
-        self._decided: Tensor | None = None  # the logits of the batch where it is
-        self.layers: dict[tuple[str, Move], Agreement] = {}
-        self.network: dict[Move, Decisions] = {}
-
-    def shown(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """Yield each batch where it is, and moved."""
-        for batch in batches:
-            self._mover.check(batch.images, self._wanted)
-            for move in (STILL, *self._wanted):
-                self._batch, self._move = batch, move
-                yield replace(batch, images=self._mover(batch.images, move))
-
-    def see(self, layer: Layer, seen: Observed) -> None:
-        """Keep what a layer does for the batch where it is, and compare what it does for the batch moved."""
-        if self._move == STILL:
-            self._still[layer.name] = replace(seen, maps=seen.maps.clone())
-        else:
-            agreement = Agreement.of(self._still[layer.name], seen, self._move.axis, self._places(layer))
-            _add(self.layers, (layer.name, self._move), agreement)
-
-    def decide(self, output: Any) -> None:
-        """Do the same with what the network gives at its end."""
-        logits = logits_of(output)
-        if self._move == STILL:
-            self._decided = logits
-        decisions = Decisions.of(self._decided, logits, self._batch.labels, len(self._batch.images))
-        _add(self.network, self._move, decisions)
-
-    def _places(self, layer: Layer) -> int | None:
-        """Return by how many places a layer's map moves; None where that is no whole number."""
-        rows, columns = self._strides.get(layer.name, (None, None))
-        stride = columns if self._move.axis == "x" else rows
-        return None if stride is None or self._move.pixels % stride else self._move.pixels // stride
-
-    def pearson(self, layer: Layer, wanted: Sequence[Move]) -> NDArray[np.float64]:
-        """Return each unit's correlation over images (units, moves); NaN with too few images."""
-        states = [self.layers[layer.name, move].responses for move in wanted]
-        r = torch.stack([state.pearson for state in states], 1).cpu().numpy()
-        return r if states[0].count >= _FEWEST_IMAGES else np.full_like(r, np.nan)
-
-    def status(self, layer: Layer, *, signed: bool) -> NDArray[np.object_]:
-        """Return how each unit's numbers are to be read (units,)."""
-        states = [self.layers[layer.name, move].responses for move in self._wanted]
-        constant = torch.stack([state.constant.any(0) for state in states]).any(0).cpu().numpy()
-        dead = (states[0].mean[0] <= _NO_RESPONSE).cpu().numpy()  # where images are: rectified, so at least 0
-        status = np.full(layer.units, "rectified" if signed else "ok", dtype=object)
-        status[constant] = "unresponsive"
-        status[dead] = "dead"
-        return status if states[0].count >= _FEWEST_IMAGES else np.full(layer.units, "too_few", dtype=object)
-
-
-def _add(sums: dict[Any, Any], key: Any, value: Any) -> None:
-    sums[key] = sums[key] + value if key in sums else value
-
-
-def _unit_table(comparison: _Comparison, found: Sequence[Layer], signed: set[str]) -> pd.DataFrame:
+def _unit_table(comparison: Comparison, found: Sequence[Layer], signed: set[str]) -> pd.DataFrame:
     import pandas as pd
 
-    wanted = list(dict.fromkeys(move for _, move in comparison.layers))
     columns = {
-        "pearson": np.concatenate([comparison.pearson(layer, wanted).mean(1) for layer in found]),
+        "pearson": np.concatenate([comparison.pearson(layer).mean(1) for layer in found]),
         "status": np.concatenate([comparison.status(layer, signed=layer.name in signed) for layer in found]),
     }
     return pd.DataFrame(columns, index=unit_index({layer.name: layer.units for layer in found}))
 
 
-def _curves(comparison: _Comparison, layer: Layer, wanted: Sequence[Move]) -> xr.DataArray:
+def _curves(comparison: Comparison, layer: Layer, wanted: Sequence[Move]) -> xr.DataArray:
     import xarray as xr
 
     shifts = sorted({move.pixels for move in wanted})
-    values = comparison.pearson(layer, wanted).reshape(-1, len(AXES), len(shifts))
+    values = comparison.pearson(layer).reshape(-1, len(AXES), len(shifts))
     coordinates = {"unit": range(layer.units), "axis": list(AXES), "shift": shifts}
     return xr.DataArray(values, coordinates, tuple(coordinates), name=layer.name)
 
 
-def _layer_table(comparison: _Comparison, found: Sequence[Layer], wanted: Sequence[Move]) -> pd.DataFrame:
+def _layer_table(comparison: Comparison, found: Sequence[Layer], wanted: Sequence[Move]) -> pd.DataFrame:
     import pandas as pd
 
     places = [(layer.name, move) for layer in found for move in wanted]
@@ -251,7 +180,7 @@ def _layer_table(comparison: _Comparison, found: Sequence[Layer], wanted: Sequen
     return pd.DataFrame(columns, index=pd.MultiIndex.from_tuples(rows, names=["layer", "axis", "shift"]))
 
 
-def _network_table(comparison: _Comparison, wanted: Sequence[Move]) -> pd.DataFrame:
+def _network_table(comparison: Comparison, wanted: Sequence[Move]) -> pd.DataFrame:
     import pandas as pd
 
     states = [comparison.network[move] for move in wanted]

@@ -2,7 +2,24 @@
 
 from neuroprobe.plots.index_by_layer import index_by_layer
 from neuroprobe.plots.overview import overview
+from neuroprobe.plots.shift_invariance import (
+    cosines_by_layer,
+    decisions_by_shift,
+    pearson_by_shift,
+    shift_compared,
+    shift_overview,
+)
 from neuroprobe.plots.stimulus_sheet import stimulus_sheet
 from neuroprobe.plots.tuning_curves import tuning_curves
 
-__all__ = ["index_by_layer", "overview", "stimulus_sheet", "tuning_curves"]
+__all__ = [
+    "cosines_by_layer",
+    "decisions_by_shift",
+    "index_by_layer",
+    "overview",
+    "pearson_by_shift",
+    "shift_compared",
+    "shift_overview",
+    "stimulus_sheet",
+    "tuning_curves",
+]

@@ -38,6 +38,9 @@ LABELS = {
     "orientation_range": "Orientation range (deg)",
     "f1_f0": "F1 / F0",
     "fit_r2": "Fit $R^2$",
+    "pearson": "Shift invariance (Pearson r)",
+    "cosine_map": "Maps as they stand",
+    "cosine_aligned": "Maps moved back",
     "mean": "Mean response (a.u.)",
     "peak_response": "Peak response (a.u.)",
 }

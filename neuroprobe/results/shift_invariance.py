@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import nan
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -40,6 +40,11 @@ class ShiftInvariance(Result):
     network: pd.DataFrame = field(default_factory=_no_rows)
 
     @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The unit table, then those of the layers and of the network."""
+        return super().tables | {"layers": self.layers, "network": self.network}
+
+    @property
     def accuracy(self) -> float:
         """The accuracy of the network on the images where they are; NaN without labels."""
         known = self.meta.get("accuracy")
@@ -53,7 +58,7 @@ class ShiftInvariance(Result):
         table = super().summary()
         constant = by_layer(self.units["status"].isin(["dead", "unresponsive"])).sum()
         table.insert(1, "constant", constant)  # always shown: none is news too
-        means = by_layer(self.layers).mean()
+        means = self.layers.groupby(level="layer", sort=False).mean()
         return table.join(means.add_prefix("mean_"))
 
     def plot(self) -> Figure:
@@ -61,11 +66,6 @@ class ShiftInvariance(Result):
         from neuroprobe import plots
 
         return plots.shift_overview(self)
-
-    def to_contents(self) -> Contents:
-        """Add the tables of layers and of the network to what every result holds."""
-        base = super().to_contents()
-        return replace(base, tables=base.tables | {"layers": self.layers, "network": self.network})
 
     @classmethod
     def from_contents(cls, contents: Contents) -> Self:

@@ -1,0 +1,187 @@
+"""What stays the same when images move: units, layers and decisions, one result or several side by side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, Normalize
+
+from neuroprobe.plots.index_by_layer import index_by_layer
+from neuroprobe.plots.style import (
+    BLUE,
+    COLOURS,
+    LABELS,
+    LEGEND_ROW,
+    VERMILION,
+    layer_ticks,
+    new_axes,
+    new_figure,
+    panel_letter,
+    plain_numbers,
+    shorten,
+    styled,
+)
+from neuroprobe.results import quartiles
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from neuroprobe.results import ShiftInvariance
+
+_SHADES = mpl.colormaps["viridis"](np.linspace(0, 0.9, 256))  # without its yellow, faint on white
+_STYLES = {"x": "o-", "y": "s--"}
+_NAMED_LAYERS = 8  # more than these are numbered beside the colours
+
+
+@styled
+def shift_overview(result: ShiftInvariance) -> Figure:
+    """Draw units layer by layer, layers against the shift, their maps, and the network's decisions on one figure.
+
+    Panels: (A) pearson of every unit; (B) its median in each layer against the shift; (C) cosines of the maps;
+    (D) consistency and accuracy against the shift.
+
+    Returns:
+        The figure, 7 x 5 inches.
+    """
+    figure = new_figure(7, 5)
+    panels = figure.subplots(2, 2, width_ratios=[1.25, 1], sharex="col").flat
+    index_by_layer(result, "pearson", ax=panels[0])
+    panels[0].set_ylim(np.floor(10 * min(0.9, result.units["pearson"].min())) / 10, 1.02)
+    pearson_by_shift(result, ax=panels[1])
+    cosines_by_layer(result, ax=panels[2])
+    decisions_by_shift(result, ax=panels[3])
+    for axes in panels[:2]:
+        axes.set_xlabel("")
+    for axes, letter in zip(panels, "ABCD", strict=True):
+        panel_letter(axes, letter)
+    figure.suptitle(f"{shorten(str(result.meta.get('model', '')), 60)} · {len(result.units):,} units", fontsize=8)
+    return figure
+
+
+@styled
+def pearson_by_shift(result: ShiftInvariance, ax: Axes | None = None) -> Axes:
+    """Draw each layer's median pearson against the shift, mean of x and y; a line a layer, lighter with depth."""
+    axes = ax or new_axes(3.5, 2.4)
+    colours = _SHADES[np.linspace(0, 255, len(result.layer_names)).astype(int)]
+    for layer, colour in zip(result.layer_names, colours, strict=True):
+        median = (
+            result.curves[layer].to_series().groupby(level=["axis", "shift"]).median().groupby(level="shift").mean()
+        )
+        axes.plot(*_with_reference(median.index.to_numpy(), median.to_numpy(), 1.0), "o-", color=colour, ms=2.2)
+    axes.set_ylabel("Median Pearson r")
+    _finish(axes)
+    _key_of_layers(axes, result.layer_names, colours)
+    return axes
+
+
+@styled
+def cosines_by_layer(result: ShiftInvariance, ax: Axes | None = None) -> Axes:
+    """Draw the cosine between maps, as they stand and moved back, layer by layer: mean and range over shifts."""
+    axes = ax or new_axes(max(3.5, min(7, 0.3 * len(result.layer_names))), 2.4)
+    for column, colour, marker in (("cosine_aligned", VERMILION, "s"), ("cosine_map", BLUE, "o")):
+        by_layer = result.layers[column].groupby(level="layer", sort=False)
+        places = np.arange(len(result.layer_names))
+        axes.vlines(places, by_layer.min(), by_layer.max(), color=colour, lw=1.8, alpha=0.4)
+        axes.plot(
+            places, by_layer.mean(), f"{marker}-", color=colour, lw=0.6, mec="white", mew=0.4, label=LABELS[column]
+        )
+    axes.set(ylabel="Cosine between maps", ylim=(min(0, axes.get_ylim()[0]), 1.03))
+    plain_numbers(axes.yaxis, 6)
+    layer_ticks(axes, result.layer_names)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), **LEGEND_ROW)
+    return axes
+
+
+@styled
+def decisions_by_shift(result: ShiftInvariance, ax: Axes | None = None) -> Axes:
+    """Draw consistency and accuracy against the shift, along x and along y; hollow: where the images are."""
+    axes = ax or new_axes(3.5, 2.4)
+    for column, colour, reference in (("consistency", BLUE, 1.0), ("accuracy", VERMILION, result.accuracy)):
+        if result.network[column].notna().any():
+            _draw_decisions(axes, result.network[column], colour, reference)
+    axes.set_ylabel("Share of images")
+    _finish(axes)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), **{**LEGEND_ROW, "ncols": 2})
+    return axes
+
+
+@styled
+def shift_compared(results: Sequence[tuple[str, ShiftInvariance]], ax: Axes | None = None) -> Axes:
+    """Draw several measurements over one another, such as before and after an ablation: medians and quartiles.
+
+    Each goes with its accuracy and its consistency, since what is inaccurate is rarely consistent.
+
+    Args:
+        results: what each is called, and the measurement; all of the same layers.
+        ax: where to draw; a new figure by default.
+    """
+    names = _common_layers(results)
+    axes = ax or new_axes(max(3.5, min(7, 0.3 * len(names) + 1)), 2.4)
+    offsets = 0.14 * (np.arange(len(results)) - (len(results) - 1) / 2)
+    for number, (label, result) in enumerate(results):
+        places, colour = np.arange(len(names)) + offsets[number], COLOURS[number % len(COLOURS)]
+        median, lower, upper = quartiles(result.units["pearson"]).to_numpy().T
+        axes.vlines(places, lower, upper, color=colour, lw=1.5)
+        axes.plot(places, median, "o-", color=colour, lw=0.6, mec="white", mew=0.4, label=f"{label}{_decided(result)}")
+    axes.set_ylabel(LABELS["pearson"])
+    plain_numbers(axes.yaxis, 6)
+    layer_ticks(axes, names)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), **{**LEGEND_ROW, "ncols": 1})
+    return axes
+
+
+def _draw_decisions(axes: Axes, shares: pd.Series[float], colour: str, reference: float) -> None:
+    for axis, line in _STYLES.items():
+        values = shares.xs(axis, level="axis")
+        shifts, drawn = _with_reference(values.index.to_numpy(), values.to_numpy(), reference)
+        axes.plot(shifts, drawn, line, color=colour, ms=2.5, label=f"{str(shares.name).capitalize()}, {axis}")
+    axes.plot(0, reference, "o", mfc="white", mec=colour, ms=3.5, mew=0.8, zorder=3)
+
+
+def _with_reference(shifts: np.ndarray, values: np.ndarray, reference: float) -> tuple[np.ndarray, np.ndarray]:
+    """Put the value of no shift into its place."""
+    place = np.searchsorted(shifts, 0)
+    return np.insert(shifts, place, 0), np.insert(values, place, reference)
+
+
+def _finish(axes: Axes) -> None:
+    axes.set_xlabel("Shift (pixels)")
+    axes.set_ylim(axes.get_ylim()[0], 1 + 0.03 * (1 - axes.get_ylim()[0]))
+    plain_numbers(axes.xaxis, 9)
+    plain_numbers(axes.yaxis, 7)
+
+
+def _key_of_layers(axes: Axes, layers: Sequence[str], colours: np.ndarray) -> None:
+    """Say beside the axes which colour is which layer."""
+    few = len(layers) <= _NAMED_LAYERS
+    scale = ScalarMappable(Normalize(-0.5, len(layers) - 0.5), ListedColormap(colours))
+    bar = axes.figure.colorbar(scale, ax=axes, pad=0.02, aspect=30)
+    places = list(range(len(layers))) if few else sorted({0, *range(4, len(layers), 5)})
+    bar.set_ticks(places, labels=[shorten(layers[place], 14) if few else str(place + 1) for place in places])
+    bar.ax.tick_params(length=0, labelsize=6)
+    bar.outline.set_visible(False)
+    bar.set_label("Layer" if few else "Layer, in order of execution")
+
+
+def _common_layers(results: Sequence[tuple[str, ShiftInvariance]]) -> list[str]:
+    if not results:
+        raise ValueError("there is nothing to compare: give (label, result) pairs, at least one")
+    (first, one), *others = results
+    for label, other in others:
+        if other.layer_names != one.layer_names:
+            apart = sorted(set(one.layer_names) ^ set(other.layer_names))
+            raise ValueError(f"{first!r} and {label!r} must have the same layers; {', '.join(apart)} are in only one")
+    return one.layer_names
+
+
+def _decided(result: ShiftInvariance) -> str:
+    shown = {"accuracy": result.accuracy, "consistency": float(result.network["consistency"].mean())}
+    known = [f"{name} {value:.2f}" for name, value in shown.items() if np.isfinite(value)]
+    return f" ({', '.join(known)})" if known else ""
