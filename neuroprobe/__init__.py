@@ -13,8 +13,10 @@ _HOMES = {
     "Probe": "probe",
     "record": "recording",
     "orientation": "analysis.orientation",
+    "class_selectivity": "analysis.class_selectivity",
     "shift_invariance": "analysis.shift_invariance",
     "importance": "analysis.importance",
+    "ablate": "ablating",
     "load_network": "networks",
     "load": "results",
 }

@@ -31,19 +31,19 @@ def gosi(curves: ArrayLike, orientations: ArrayLike) -> Floats:
 
     Source: Ringach et al., J. Neurosci. 22 (2002) 5639-5651.
     """
-    return _ratio(np.abs(vector_sum(curves, orientations)), np.abs(curves).sum(axis=-1))
+    return ratio(np.abs(vector_sum(curves, orientations)), np.abs(curves).sum(axis=-1))
 
 
 def osi(curves: ArrayLike, orientations: ArrayLike) -> Floats:
     """Two-point orientation selectivity, (r_pref - r_orth) / (r_pref + r_orth), 0 to 1."""
     preferred, orthogonal = _preferred_and_orthogonal(curves, orientations)
-    return _ratio(preferred - orthogonal, preferred + orthogonal)
+    return ratio(preferred - orthogonal, preferred + orthogonal)
 
 
 def orthogonal_ratio(curves: ArrayLike, orientations: ArrayLike) -> Floats:
     """Response at right angles to the preferred orientation over that to the preferred, 0 to 1."""
     preferred, orthogonal = _preferred_and_orthogonal(curves, orientations)
-    return _ratio(orthogonal, preferred)
+    return ratio(orthogonal, preferred)
 
 
 def preferred_orientation(curves: ArrayLike, orientations: ArrayLike) -> Floats:
@@ -90,7 +90,7 @@ def f1_f0(phase_responses: ArrayLike, phases: ArrayLike, blank: ArrayLike) -> Fl
     responses, phases = np.asarray(phase_responses, dtype=np.float64), np.deg2rad(np.asarray(phases, dtype=np.float64))
     elevation = responses.mean(axis=1) - np.asarray(blank, dtype=np.float64)
     defined = (elevation > _NO_RESPONSE) & (phases.size >= _FEWEST_PHASES)
-    return _ratio(_first_harmonic(responses, phases), np.where(defined, elevation, np.nan))
+    return ratio(_first_harmonic(responses, phases), np.where(defined, elevation, np.nan))
 
 
 def _first_harmonic(responses: Floats, phases: Floats) -> Floats:
@@ -121,6 +121,6 @@ def _smallest_arc(angles: Floats) -> Floats:
     return 180 - gaps.max(axis=1)
 
 
-def _ratio(numerator: Floats, denominator: Floats) -> Floats:
+def ratio(numerator: Floats, denominator: Floats) -> Floats:
     """Divide, with NaN and no warning where there is nothing to divide by."""
     return np.divide(numerator, denominator, out=np.full(np.shape(numerator), np.nan), where=denominator != 0)

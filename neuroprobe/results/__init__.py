@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from neuroprobe import store
+from neuroprobe.results.ablation import Ablation
 from neuroprobe.results.base import SELECTIVE, STATUSES, Result, by_layer, known_layer, named, quartiles, unit_index
+from neuroprobe.results.class_selectivity import ClassSelectivity
 from neuroprobe.results.importance import Importance
 from neuroprobe.results.recording import Recording
 from neuroprobe.results.saved import Saved
@@ -15,11 +17,13 @@ from neuroprobe.results.tuning import Tuning
 if TYPE_CHECKING:
     from pathlib import Path
 
-KINDS: dict[str, type[Saved]] = {kind.kind: kind for kind in (Importance, Recording, Tuning, ShiftInvariance)}
+KINDS: dict[str, type[Saved]] = {
+    kind.kind: kind for kind in (ClassSelectivity, Importance, Recording, Tuning, ShiftInvariance)
+}
 
 __all__ = [
-    "KINDS", "SELECTIVE", "STATUSES", "Importance", "Recording", "Result", "Saved", "ShiftInvariance", "Tuning",
-    "by_layer", "known_layer", "load", "named", "quartiles", "unit_index",
+    "KINDS", "SELECTIVE", "STATUSES", "ClassSelectivity", "Importance", "Recording", "Result", "Saved",
+    "ShiftInvariance", "Tuning", "by_layer", "known_layer", "load", "named", "quartiles", "unit_index",
 ]  # fmt: skip
 
 

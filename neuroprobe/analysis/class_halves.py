@@ -1,0 +1,106 @@
+"""The two halves of a set of labelled images: what one of them finds, the other checks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from neuroprobe.analysis.indices import Floats
+from neuroprobe.data import Batch
+from neuroprobe.reducers import ClassMoments
+
+
+class Labelling:
+    """Tells each class's images apart into halves, by turns as they come, and remembers the labels."""
+
+    def __init__(self) -> None:
+        self._labels: list[NDArray[np.int64]] = []
+        self._seen = np.zeros(0, np.int64)  # (classes,), images so far
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The class of every image so far (images,)."""
+        return np.concatenate(self._labels)
+
+    def with_halves(self, batch: Batch) -> Batch:
+        """Return the batch with labels 2 x class + half, so that one set of class moments holds both halves."""
+        if batch.labels is None:
+            raise ValueError(
+                "class selectivity needs labels: give data as (images, labels) or a folder with one for each class"
+            )
+        labels = batch.labels.cpu().numpy()
+        self._labels.append(labels)
+        # by turns within a class: where classes alternate, the even-numbered of all images are half of the classes
+        return replace(batch, labels=torch.from_numpy(2 * labels + self._turns(labels) % 2))
+
+    def _turns(self, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Count how many images of its class came before each image."""
+        counts = np.bincount(labels)
+        self._seen = np.pad(self._seen, (0, max(len(counts) - len(self._seen), 0)))
+        by_class = np.argsort(labels, kind="stable")
+        turns = np.empty_like(labels)
+        turns[by_class] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+        turns += self._seen[labels]
+        self._seen[: len(counts)] += counts
+        return turns
+
+
+@dataclass(frozen=True, eq=False)
+class Halves:
+    """The class moments of all units, over the even- and over the odd-numbered images of each class."""
+
+    even: ClassMoments
+    odd: ClassMoments
+
+    @classmethod
+    def of(cls, layers: Sequence[ClassMoments]) -> Halves:
+        """Lay the layers side by side, and take apart the halves that :class:`Labelling` told apart."""
+        count = layers[0].count.cpu()
+        mean, sum_sq_dev = (
+            torch.cat([getattr(layer, name) for layer in layers], dim=1).cpu() for name in ("mean", "sum_sq_dev")
+        )
+        return cls(*(ClassMoments(count[half::2], mean[half::2], sum_sq_dev[half::2]) for half in (0, 1)))
+
+    @cached_property
+    def _whole(self) -> ClassMoments:
+        return self.even + self.odd
+
+    @property
+    def images(self) -> NDArray[np.int64]:
+        """The images of each class (all classes,), 0 where it is absent."""
+        return self._whole.count.long().numpy()
+
+    @cached_property
+    def present(self) -> NDArray[np.intp]:
+        """The classes that have images (classes,)."""
+        return np.flatnonzero(self.images)
+
+    @property
+    def count(self) -> Floats:
+        """The images of each class that has any (classes,)."""
+        return self._whole.count.numpy()[self.present]
+
+    @cached_property
+    def means(self) -> Floats:
+        """The class means (classes, units), response units."""
+        return self._whole.mean.numpy()[self.present]
+
+    @property
+    def variances(self) -> Floats:
+        """The unbiased variance within each class (classes, units); NaN for a single image."""
+        return self._whole.variance.numpy()[self.present]
+
+    @property
+    def sum_sq_dev(self) -> Floats:
+        """The squared deviations from the class mean, summed (classes, units)."""
+        return self._whole.sum_sq_dev.numpy()[self.present]
+
+    def apart(self) -> tuple[Floats, Floats]:
+        """Return the class means in either half, each (classes, units), of the classes that both have."""
+        both = np.flatnonzero(self.odd.count.numpy())  # a class's first image is in the even half
+        return self.even.mean.numpy()[both], self.odd.mean.numpy()[both]
