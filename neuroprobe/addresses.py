@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -162,6 +163,20 @@ def part_at(output: Any, path: tuple[Any, ...]) -> Tensor:
     for key in path:
         output = output[key]
     return output
+
+
+def with_part(output: Any, path: tuple[Any, ...], new: Tensor) -> Any:
+    """Return an output of several tensors with another one where the keys lead to."""
+    if not path:
+        return new
+    key, *rest = path
+    part = with_part(output[key], tuple(rest), new)
+    if isinstance(output, Mapping):
+        changed = copy(output)  # of its own class, which a network may rely on
+        changed[key] = part  # type: ignore[index]
+        return changed
+    items = [part if place == key else item for place, item in enumerate(output)]
+    return type(output)(*items) if hasattr(output, "_fields") else type(output)(items)
 
 
 def _named(found: Sequence[Layer], several: Mapping[Call, bool]) -> list[Layer]:

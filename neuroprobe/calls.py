@@ -35,7 +35,8 @@ class Call(NamedTuple):
     number: int  # how many calls of the same went before in this pass
 
 
-See = Callable[[Call, Any], Any]  # told each call and its output; what it returns takes the output's place, None does not
+# told each call and its output; what it returns takes the output's place, unless that is None
+See = Callable[[Call, Any], Any]
 
 
 def nonlinearity(call: Call, module: nn.Module) -> str | None:
@@ -88,7 +89,7 @@ class Watch(TorchFunctionMode):
                 module.register_forward_hook(lambda *_: self._leave(path), prepend=True, always_call=True)
             )
         if self._watched is None or path in self._watched:
-            activates = isinstance(module, _NONLINEAR_MODULES)  # other modules may hand their input on, as Identity does
+            activates = isinstance(module, _NONLINEAR_MODULES)  # others may hand their input on, as Identity does
             hooks.enter_context(
                 module.register_forward_hook(
                     lambda _m, inputs, output: self._tell(path, None, inputs if activates else (), output)

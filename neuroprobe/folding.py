@@ -61,4 +61,5 @@ def _joined(convolution: Operation, norm: Operation) -> Operation:
     weight, bias = fuse_conv_bn_weights(
         weight, bias, given["running_mean"], given["running_var"], given["eps"], given["weight"], given["bias"]
     )
-    return replace(norm, function=convolution.function, arguments=(images, weight.detach(), bias.detach(), *geometry), named={})
+    arguments = (images, weight.detach(), bias.detach(), *geometry)
+    return replace(norm, function=convolution.function, arguments=arguments, named={})

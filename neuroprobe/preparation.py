@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from neuroprobe.addresses import DRY_RUN_IMAGES, Layer, find_layers, with_unit_axes
+from neuroprobe.data import Data, Images, open_images
 from neuroprobe.models import at_rest, device_of, dtype_of, forward_explained, unwrap
 from neuroprobe.networks.expected import IMAGENET_MEAN, IMAGENET_STD, Expected, expected_input
 
@@ -30,6 +31,12 @@ class Preparation:
     expected: Expected | None
     preprocess: Preprocess
     autocast: torch.dtype | None  # None: the network's own precision
+    any_range: bool = False  # images may hold values outside [0, 1]
+
+    def open(self, data: Data, *, batch_size: int | None = None) -> Images:
+        """Open a user's images for this network; photographs of a folder are brought to its size."""
+        shape = self.expected.size if self.expected else None
+        return open_images(data, batch_size=batch_size, shape=shape, any_range=self.any_range)
 
     @contextmanager
     def at_rest(self) -> Iterator[None]:
@@ -86,7 +93,8 @@ def prepare(
     own = dtype in (None, dtype_of(model))
     if not own and dtype not in (torch.bfloat16, torch.float16):
         raise ValueError(f"dtype must be torch.bfloat16, torch.float16 or None for the network's own; {dtype} came")
-    return Preparation(model, target, expected, _preprocessing(preprocess, expected), None if own else dtype)
+    preprocessing, autocast = _preprocessing(preprocess, expected), None if own else dtype
+    return Preparation(model, target, expected, preprocessing, autocast, any_range=preprocess is None)
 
 
 def _preprocessing(preprocess: Any, expected: Expected | None) -> Preprocess:

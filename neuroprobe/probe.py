@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from neuroprobe.addresses import Layer, choose, find_layers, part_at, unknown_layer, with_unit_axes
+from neuroprobe.addresses import Layer, choose, find_layers, part_at, unknown_layer, with_part, with_unit_axes
 from neuroprobe.calls import Call, Watch
 from neuroprobe.models import left_as_found, unwrap
 from neuroprobe.readout import Readout, Reduce, Tokens, prefix_tokens
@@ -22,23 +22,51 @@ Keep = Callable[[Layer, Tensor], Any]
 @contextmanager
 def tapping(model: nn.Module, layers: Sequence[Layer], keep: Keep) -> Iterator[None]:
     """Tell ``keep`` the outputs of the layers in every forward pass of the block."""
-    taps = _by_call(layers)
+    taps = by_call(layers)
     modules = {call.module for call in taps if call.function is None}
-    see = partial(_tell, taps, keep)
+    see = partial(tell, taps, keep)
     with Watch(model, see, modules=modules, functions=any(call.function for call in taps)):
         yield
 
 
-def _by_call(layers: Sequence[Layer]) -> dict[Call, list[Layer]]:
+def by_call(layers: Sequence[Layer]) -> dict[Call, list[Layer]]:
+    """Return the layers that each call's output holds."""
     taps: dict[Call, list[Layer]] = {}
     for layer in layers:
         taps.setdefault(layer.call, []).append(layer)
     return taps
 
 
-def _tell(taps: Mapping[Call, Sequence[Layer]], keep: Keep, call: Call, output: Any) -> Any:
-    kept = [keep(layer, part_at(output, layer.part)) for layer in taps.get(call, ())]
-    return kept[0] if kept and isinstance(output, Tensor) else None
+def tell(taps: Mapping[Call, Sequence[Layer]], keep: Keep, call: Call, output: Any) -> Any:
+    """Tell ``keep`` the layers in a call's output; return the output with what it changed, None if nothing."""
+    changed = False
+    for layer in taps.get(call, ()):
+        new = keep(layer, part_at(output, layer.part))
+        if new is not None:
+            output, changed = with_part(output, layer.part, new), True
+    return output if changed else None
+
+
+@contextmanager
+def at_first_pass(model: nn.Module, when_found: Callable[[list[Layer]], None]) -> Iterator[None]:
+    """Find the layers in the first forward pass of the block, which is run once more for it, and hand them over."""
+    found = False
+
+    def find(_model: nn.Module, inputs: tuple[Any, ...], named_inputs: dict[str, Any]) -> None:
+        nonlocal found
+        if found:
+            return
+        found = True  # first: the pass that finds the layers comes through here too
+        try:
+            with left_as_found(model), torch.no_grad():
+                inputs = tuple(_copied(value) for value in inputs)  # the network may write into its input
+                when_found(find_layers(model, inputs, {name: _copied(value) for name, value in named_inputs.items()}))
+        except BaseException:
+            found = False
+            raise
+
+    with model.register_forward_pre_hook(find, with_kwargs=True):
+        yield
 
 
 class Probe(Mapping[str, Tensor]):
@@ -90,12 +118,13 @@ class Probe(Mapping[str, Tensor]):
     def __enter__(self) -> Probe:
         if self._entered:
             raise RuntimeError("this Probe is entered already: make another for a block inside its block")
-        self._refuse_unknown_modules()
+        refuse_unknown_modules(self._model, self._wanted or ())
         with ExitStack() as undo:
-            undo.enter_context(self._model.register_forward_pre_hook(self._start, with_kwargs=True))
-            undo.enter_context(Watch(self._model, lambda call, output: _tell(self._taps, self._keep, call, output)))
+            undo.enter_context(at_first_pass(self._model, self._tap))
+            undo.enter_context(self._model.register_forward_pre_hook(self._clear))
+            undo.enter_context(Watch(self._model, lambda call, output: tell(self._taps, self._keep, call, output)))
             self._undo = undo.pop_all()
-        self._ready, self._entered = False, True
+        self._entered = True
         return self
 
     def __exit__(self, *exception: Any) -> None:
@@ -115,31 +144,13 @@ class Probe(Mapping[str, Tensor]):
     def __len__(self) -> int:
         return len(self._responses)
 
-    def _refuse_unknown_modules(self) -> None:
-        paths = [path for path, _ in self._model.named_modules() if path]
-        for name in self._wanted or ():
-            plain = name.partition(":")[0].partition("[")[0]
-            if not set(name) & set("*?/") and plain not in paths:
-                raise unknown_layer(name, paths)
-
-    def _start(self, model: nn.Module, inputs: tuple[Any, ...], named_inputs: dict[str, Any]) -> None:
-        self._responses.clear()
-        if not self._ready:
-            self._ready = True  # first: the pass that finds the layers comes through here too
-            try:
-                self._tap(model, inputs, named_inputs)
-            except BaseException:
-                self._ready = False
-                raise
-
-    def _tap(self, model: nn.Module, inputs: tuple[Any, ...], named_inputs: dict[str, Any]) -> None:
-        with left_as_found(model), torch.no_grad():
-            inputs = tuple(_copied(value) for value in inputs)  # the network may write into its input
-            named_inputs = {name: _copied(value) for name, value in named_inputs.items()}
-            found = find_layers(model, inputs, named_inputs)
+    def _tap(self, found: list[Layer]) -> None:
         chosen = choose(with_unit_axes(found, self._unit_axis), self._wanted)
         self._names = [layer.name for layer in chosen]
-        self._taps = _by_call(chosen)
+        self._taps = by_call(chosen)
+
+    def _clear(self, _model: nn.Module, _inputs: tuple[Any, ...]) -> None:
+        self._responses.clear()
 
     def _keep(self, layer: Layer, output: Tensor) -> None:
         output = output if self._grad else output.detach()
@@ -147,6 +158,15 @@ class Probe(Mapping[str, Tensor]):
             self._responses[layer.name] = output.clone()  # as the layer gave it, unit axis in its place
         else:
             self._responses[layer.name] = self._readout.respond(self._readout.places(layer, output))
+
+
+def refuse_unknown_modules(model: nn.Module, wanted: Sequence[str]) -> None:
+    """Raise an UnknownLayerError for a name that cannot be a layer's, before any forward pass has shown which are."""
+    paths = [path for path, _ in model.named_modules() if path]
+    for name in wanted:
+        plain = name.partition(":")[0].partition("[")[0]
+        if not set(name) & set("*?/") and plain not in paths:
+            raise unknown_layer(name, paths)
 
 
 def _copied(value: Any) -> Any:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from neuroprobe.addresses import Layer, choose
-from neuroprobe.data import Batch, Data, open_images
+from neuroprobe.data import Batch, Data
 from neuroprobe.models import reading
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.probe import tapping
@@ -83,8 +83,7 @@ def record(
     if reducers is not None and reduce == "none":
         raise ValueError("reducers take one response a unit: reduce must be 'mean', 'max' or 'center', not 'none'")
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
-    shape = prepared.expected.size if prepared.expected else None
-    images = open_images(data, batch_size=batch_size, shape=shape, any_range=preprocess is None)
+    images = prepared.open(data, batch_size=batch_size)
     total = images.count
     moments = Summed({"moments": _moments_over_images})
     wanted = Kept(total) if reducers is None else Summed(named_reducers(reducers))

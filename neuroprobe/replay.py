@@ -104,7 +104,7 @@ class Downstream:
         return (read - made - set(self.program.constants)) | first | ends
 
     def run(self, shared: Mapping[int, Tensor], copies: int, images: int, hold: Hold) -> Tensor:
-        """Run several copies of the images through, held in their own ways; return logits (copies * images, classes)."""
+        """Run copies of the images through, held as ``hold`` says; return logits (copies * images, classes)."""
         values = {value: self._copied(value, shared[value], copies) for value in self.shared}
         for value in set(self.held) & self.shared:
             values[value] = hold(self.held[value], values[value])
@@ -118,7 +118,8 @@ class Downstream:
 
     def _copied(self, value: int, tensor: Tensor, copies: int) -> Tensor:
         axis = self.program.tape.image_axis(value) if copies > 1 else None
-        return tensor if axis is None else torch.cat([tensor] * copies, axis)  # cat keeps channels last, repeat does not
+        # cat keeps channels last, repeat does not
+        return tensor if axis is None else torch.cat([tensor] * copies, axis)
 
 
 def logits_of(output: Any) -> Tensor:

@@ -13,7 +13,6 @@ from functools import partial
 from operator import ne
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -175,21 +174,21 @@ class _Recorder(TorchFunctionMode):
         output = function(*args, **named)
         written = [t for t, version in zip(tensors, versions, strict=True) if _version(t) != version]
         if written:
-            self._write_in_place(function, arguments, args, named, written)
+            self._write_in_place(function, arguments, args, written)
         elif any(isinstance(leaf, Tensor) for leaf in leaves(output)):
             numbered = mapped(lambda leaf: Value(self.number(leaf)) if isinstance(leaf, Tensor) else leaf, output)
-            self._write_down(Operation(function, *arguments, numbered))
+            self._write_down(Operation(function, arguments[0], arguments[1], numbered))
         elif function_name(function) in _READS_OF_DATA and any(isinstance(a, Value) for a in leaves(arguments)):
             raise NotReplayableError("the network decides by what its images show what to run")
         return output
 
-    def _write_in_place(self, function: Any, arguments: Any, args: Any, named: Any, written: list[Tensor]) -> None:
+    def _write_in_place(self, function: Any, arguments: Any, args: Any, written: list[Tensor]) -> None:
         place = next((i for i, value in enumerate(args) if value is written[0]), None)
         if len({id(tensor) for tensor in written}) > 1 or place is None:
             raise NotReplayableError(f"{function_name(function)} writes to several tensors, or to one given by name")
         self._stale |= {number for number, tensor in enumerate(self._tensors) if _share(tensor, written[0])}
-        form, arguments = _out_of_place(function, arguments, place)
-        self._write_down(Operation(form, *arguments, Value(self.number(written[0]))))
+        form, (positional, named) = _out_of_place(function, arguments, place)
+        self._write_down(Operation(form, positional, named, Value(self.number(written[0]))))
 
     def _write_down(self, operation: Operation) -> None:
         self.written.operations.append(operation)
@@ -255,7 +254,12 @@ def _side_by_side(few: _Pass, more: _Pass) -> Tape:
     if ne(*names):
         raise NotReplayableError("the network runs other operations for another number of images")
     operations = tuple(
-        Operation(one.function, *mapped(_followed, (one.arguments, one.named), (two.arguments, two.named)), one.output)
+        Operation(
+            one.function,
+            mapped(_followed, one.arguments, two.arguments),
+            mapped(_followed, one.named, two.named),
+            one.output,
+        )
         for one, two in zip(few.operations, more.operations, strict=True)
     )
     shapes = {
