@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import isqrt
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -116,3 +117,9 @@ def one_of(what: str, value: object, known: tuple[object, ...]) -> None:
     """Raise a ValueError that lists the choices where a value is none of them."""
     if value not in known:
         raise ValueError(f"{what} must be one of {', '.join(map(repr, known))}; {value!r} came")
+
+
+def whole_number(what: str, value: object, least: int = 0) -> None:
+    """Raise a ValueError where a value is no whole number of at least so much."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{what} must be a whole number from {least}; {value!r} came")

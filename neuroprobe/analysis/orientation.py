@@ -21,7 +21,7 @@ from neuroprobe.networks.expected import image_shape
 from neuroprobe.networks.untrained import calibrate, untrained
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.provenance import made_from
-from neuroprobe.readout import Readout, Rectifier, Tokens, one_of, prefix_tokens
+from neuroprobe.readout import Readout, Rectifier, Tokens, one_of, prefix_tokens, whole_number
 from neuroprobe.recording import Kept, observe
 from neuroprobe.results import SELECTIVE, Tuning, unit_index
 from neuroprobe.stimuli import StimulusSet, gratings
@@ -322,9 +322,8 @@ def _check(preset: str | None, reduce: str, signed: str, control: Any, permutati
     one_of("signed", signed, ("rectify", "nan"))
     if not isinstance(control, nn.Module):
         one_of("control, if it is no network,", control, (None, "untrained", "shuffled"))
-    for name, value in (("permutations", permutations), ("seed", seed)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
-            raise ValueError(f"{name} must be a whole number from 0; {value!r} came")
+    whole_number("permutations", permutations)
+    whole_number("seed", seed)
 
 
 def _check_stimuli(stimuli: Any) -> None:

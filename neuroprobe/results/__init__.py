@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KINDS: dict[str, type[Saved]] = {
-    kind.kind: kind for kind in (ClassSelectivity, Importance, Recording, Tuning, ShiftInvariance)
+    kind.kind: kind for kind in (Ablation, ClassSelectivity, Importance, Recording, Tuning, ShiftInvariance)
 }
 
 __all__ = [
-    "KINDS", "SELECTIVE", "STATUSES", "ClassSelectivity", "Importance", "Recording", "Result", "Saved",
+    "KINDS", "SELECTIVE", "STATUSES", "Ablation", "ClassSelectivity", "Importance", "Recording", "Result", "Saved",
     "ShiftInvariance", "Tuning", "by_layer", "known_layer", "load", "named", "quartiles", "unit_index",
 ]  # fmt: skip
 
