@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from neuroprobe.reducers import ClassMoments, Moments, Observed, TopImages, named_reducers, observed
+from neuroprobe.reducers import ClassMoments, CoMoments, Moments, Observed, TopImages, named_reducers, observed
 
 IMAGES, UNITS, CLASSES, GRID = 12, 3, 4, (2, 5)
 
@@ -29,6 +29,7 @@ REDUCERS = {
     "class_moments": ClassMoments.of,
     "top_images": partial(TopImages.of, k=4),
     "all images": partial(TopImages.of, k=99),
+    "co_moments": lambda seen: CoMoments.of(seen.responses, seen.maps.flatten(2)[..., 0]),
     "own": total,
 }
 family = pytest.mark.parametrize("reducer", REDUCERS.values(), ids=REDUCERS)
@@ -102,6 +103,30 @@ def test_moments_are_those_of_numpy(whole):
     ]:
         np.testing.assert_allclose(ours, theirs)
     assert state.count == IMAGES
+
+
+def test_pearson_is_that_of_numpy():
+    one, other = np.random.default_rng(0).random((2, IMAGES, UNITS))
+    expected = [np.corrcoef(one[:, unit], other[:, unit])[0, 1] for unit in range(UNITS)]
+    np.testing.assert_allclose(CoMoments.of(*map(torch.from_numpy, (one, other))).pearson, expected)
+
+
+def test_pearson_stands_a_large_offset_in_batches_and_scale():
+    one, other = torch.from_numpy(np.random.default_rng(0).random((2, IMAGES, UNITS)))
+    plain = CoMoments.of(one, other).pearson
+    far = [CoMoments.of(1e4 + a, 1e-9 * b) for a, b in zip(one.split(5), other.split(5), strict=True)]
+    assert_close(reduce(add, far).pearson, plain)
+    assert_close(CoMoments.of(one, -3 * one).pearson, -torch.ones(UNITS).double())
+
+
+def test_a_constant_response_has_no_pearson():
+    varied = torch.arange(6.0)[:, None]
+    for value in (0.0, 1e-30, 0.1, 3e8):
+        constant = torch.full((6, 1), value)
+        constant[2] *= 1 + 1e-7  # rounding
+        state = CoMoments.of(constant, varied)
+        assert state.pearson.isnan().all()
+        assert state.constant.tolist() == [[True], [False]]
 
 
 def test_class_moments_are_those_of_numpy(whole):

@@ -140,8 +140,8 @@ def overlap(still: Tensor, moved: Tensor, axis: str, places: int) -> tuple[Tenso
 
     Example:
         >>> still = torch.arange(4.0).expand(1, 1, 1, 4)
-        >>> [part.tolist() for part in overlap(still, torch.roll(still, 1, 3), "x", 1)]
-        [[[[0.0, 1.0, 2.0]]], [[[0.0, 1.0, 2.0]]]]
+        >>> [part.flatten().tolist() for part in overlap(still, torch.roll(still, 1, 3), "x", 1)]
+        [[0.0, 1.0, 2.0], [0.0, 1.0, 2.0]]
     """
     kept = still.shape[AXES[axis]] - abs(places)
     return still.narrow(AXES[axis], max(-places, 0), kept), moved.narrow(AXES[axis], max(places, 0), kept)

@@ -103,12 +103,16 @@ def cosines_by_layer(result: ShiftInvariance, ax: Axes | None = None) -> Axes:
 def decisions_by_shift(result: ShiftInvariance, ax: Axes | None = None) -> Axes:
     """Draw consistency and accuracy against the shift, along x and along y; hollow: where the images are."""
     axes = ax or new_axes(3.5, 2.4)
-    for column, colour, reference in (("consistency", BLUE, 1.0), ("accuracy", VERMILION, result.accuracy)):
-        if result.network[column].notna().any():
-            _draw_decisions(axes, result.network[column], colour, reference)
+    references = {"consistency": (BLUE, 1.0), "accuracy": (VERMILION, result.accuracy)}
+    drawn = [column for column in references if result.network[column].notna().any()]
+    for column in drawn:
+        _draw_decisions(axes, result.network[column], *references[column])
     axes.set_ylabel("Share of images")
     _finish(axes)
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), **{**LEGEND_ROW, "ncols": 2})
+    if drawn:
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), **{**LEGEND_ROW, "ncols": 2})
+    else:
+        axes.text(0.5, 0.5, "The network gives no logits", ha="center", transform=axes.transAxes)
     return axes
 
 
