@@ -1,5 +1,7 @@
 """Pictures of results: one function a picture, each takes a result and an optional ``ax``."""
 
+from neuroprobe.plots.class_overview import class_overview, preferred_classes
+from neuroprobe.plots.class_profile import class_profile
 from neuroprobe.plots.index_by_layer import index_by_layer
 from neuroprobe.plots.overview import overview
 from neuroprobe.plots.shift_invariance import (
@@ -13,11 +15,14 @@ from neuroprobe.plots.stimulus_sheet import stimulus_sheet
 from neuroprobe.plots.tuning_curves import tuning_curves
 
 __all__ = [
+    "class_overview",
+    "class_profile",
     "cosines_by_layer",
     "decisions_by_shift",
     "index_by_layer",
     "overview",
     "pearson_by_shift",
+    "preferred_classes",
     "shift_compared",
     "shift_overview",
     "stimulus_sheet",

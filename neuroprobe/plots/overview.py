@@ -24,13 +24,15 @@ from neuroprobe.plots.tuning_curves import draw_unit, examples, finish_line, val
 from neuroprobe.results import SELECTIVE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.gridspec import SubplotSpec
     from numpy.typing import NDArray
 
-    from neuroprobe.results import Tuning
+    from neuroprobe.results import Result, Tuning
 
 _VERDICTS = {  # column of Tuning.verdicts: its words and colour, from dark to light
     "tuned": ("Tuned", BLUE),
@@ -57,7 +59,7 @@ def overview(tuning: Tuning, *, compact: bool = False) -> Figure:
         The figure, 7 x 5 inches (compact: 7 x 2).
     """
     figure = _compact(tuning) if compact else _full(tuning)
-    figure.suptitle(_title(tuning), fontsize=8)
+    figure.suptitle(title(tuning), fontsize=8)
     return figure
 
 
@@ -69,7 +71,7 @@ def _full(tuning: Tuning) -> Figure:
     index = figure.add_subplot(left[0])
     verdicts = figure.add_subplot(left[1], sharex=index)
     draw_index(index, tuning)
-    draw_verdicts(verdicts, tuning.verdicts())
+    draw_verdicts(verdicts, tuning.verdicts(), _VERDICTS)
     index.tick_params(axis="x", labelbottom=False)
     index.set_xlabel("")
     roses = draw_halves(upper[1], tuning)
@@ -87,10 +89,10 @@ def _compact(tuning: Tuning) -> Figure:
     return figure
 
 
-def _title(tuning: Tuning) -> str:
+def title(result: Result) -> str:
     """Name the model and the number of units."""
-    model = shorten(" ".join(str(tuning.meta.get("model", "")).split()), 60)
-    return f"{model} · {len(tuning.units):,} units".removeprefix(" · ")
+    model = shorten(" ".join(str(result.meta.get("model", "")).split()), 60)
+    return f"{model} · {len(result.units):,} units".removeprefix(" · ")
 
 
 def draw_index(axes: Axes, tuning: Tuning) -> None:
@@ -99,10 +101,10 @@ def draw_index(axes: Axes, tuning: Tuning) -> None:
     axes.set_ylabel("gOSI")
 
 
-def draw_verdicts(axes: Axes, shares: pd.DataFrame) -> None:
-    """Panel B: a stacked bar a layer."""
+def draw_verdicts(axes: Axes, shares: pd.DataFrame, verdicts: Mapping[str, tuple[str, str]]) -> None:
+    """Panel B: a stacked bar a layer; ``verdicts`` gives each column its words and its colour."""
     bottom = np.zeros(len(shares))
-    for name, (label, colour) in _VERDICTS.items():
+    for name, (label, colour) in verdicts.items():
         share = 100 * shares[name].to_numpy()
         if share.any():
             axes.bar(range(len(shares)), share, bottom=bottom, color=colour, width=0.85, label=label)

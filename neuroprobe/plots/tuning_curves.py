@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
-    from neuroprobe.results import Tuning
+    from neuroprobe.results import Result, Tuning
 
 _EXAMPLES = 4  # curves drawn where none are asked for
 
@@ -59,18 +59,21 @@ def tuning_curves(
 def choose(
     tuning: Tuning, layer: str | None, units: int | Sequence[int] | pd.DataFrame | None
 ) -> list[tuple[str, int]]:
-    """Settle which units are meant, as (layer, unit) pairs, and that the table has them."""
+    """Settle which units are meant, as (layer, unit) pairs."""
+    return examples(tuning, layer, _EXAMPLES) if units is None else asked_for(tuning, layer, units)
+
+
+def asked_for(result: Result, layer: str | None, units: int | Sequence[int] | pd.DataFrame) -> list[tuple[str, int]]:
+    """Return the units asked for as (layer, unit) pairs, or say that the table has them not."""
     if isinstance(units, pd.DataFrame):
         return [(place, unit) for place, unit in units.index]
-    if units is None:
-        return examples(tuning, layer, _EXAMPLES)
-    if layer is None and len(tuning.layer_names) > 1:
-        raise ValueError(f"say which of the {len(tuning.layer_names)} layers units {units} belong to: layer=...")
-    layer = known_layer(tuning.layer_names[0] if layer is None else layer, tuning.layer_names)
+    if layer is None and len(result.layer_names) > 1:
+        raise ValueError(f"say which of the {len(result.layer_names)} layers units {units} belong to: layer=...")
+    layer = known_layer(result.layer_names[0] if layer is None else layer, result.layer_names)
     asked = [int(unit) for unit in np.atleast_1d(units)]
-    n_units = len(tuning.units.loc[layer])
+    n_units = len(result.units.loc[layer])
     for unit in asked:
-        if (layer, unit) not in tuning.units.index:
+        if (layer, unit) not in result.units.index:
             raise IndexError(f"layer {layer!r} has {n_units} units (0 to {n_units - 1}); unit {unit} was asked for")
     return [(layer, unit) for unit in asked]
 
@@ -99,9 +102,9 @@ def draw_unit(axes: Axes, tuning: Tuning, layer: str, unit: int, *, colour: str,
     axes.plot(ends, np.full(len(ends), blank), "--", color=colour, lw=0.7)
 
 
-def value(tuning: Tuning, layer: str, unit: int, column: str) -> float:
+def value(result: Result, layer: str, unit: int, column: str) -> float:
     """Look up one number of the unit table."""
-    return float(tuning.units[column].loc[(layer, unit)])
+    return float(result.units[column].loc[(layer, unit)])
 
 
 def _round(axes: Axes, curve: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
