@@ -16,6 +16,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from neuroprobe.tape import Operation
 
 _CONVOLUTIONS = (torch.conv1d, torch.conv2d, torch.conv3d)
+_NO_VALUE = -1
 _NORM = signature(F.batch_norm)
 
 
@@ -32,7 +33,7 @@ def _pairs(operations: Sequence[Operation], wanted: Collection[int]) -> Iterator
     readers = Counter(value for operation in operations for value in operation.reads)
     convolutions = {operation.output.number: operation for operation in operations if _is_convolution(operation)}
     for operation in operations:
-        value = operation.reads[0] if _is_norm_at_rest(operation) else None
+        value = operation.reads[0] if _is_norm_at_rest(operation) else _NO_VALUE
         if value in convolutions and readers[value] == 1 and value not in wanted:
             yield convolutions[value], operation
 

@@ -96,31 +96,27 @@ class Holder:
         self._noise: tuple[tuple[str, Sequence[int]], Tensor] | None = None  # of the last layer and images
 
     @classmethod
-    def measured(cls, holding: Holding, prepared: Preparation, data: Iterable[Batch] | None, layers: list[str],
-                 *, unit_axis: Mapping[str, int] | None = None, progress: bool = True) -> Holder:  # fmt: skip
-        """Return a holder, after a pass over the data where the value needs one.
-
-        Raises:
-            ValueError: if the value needs data and none came.
-        """
+    def measured(
+        cls,
+        holding: Holding,
+        prepared: Preparation,
+        data: Iterable[Batch],
+        layers: Sequence[str],
+        *,
+        unit_axis: Mapping[str, int] | None = None,
+        progress: bool = True,
+    ) -> Holder:
+        """Return a holder for some layers, after a pass over the data where the value needs one."""
         if not holding.needs_data:
             return cls(holding)
-        if data is None:
-            raise ValueError(f"value={holding.value!r} is measured from images: pass data=")
         statistics = {layer: _STATISTICS[str(holding.value)](per_position=holding.per_position) for layer in layers}
+        everything = Readout("mean", "all")
+        images = _keyed(data, prepared)
 
         def see(layer: Layer, seen: Observed) -> None:
             statistics[layer.name].add(seen)
 
-        observe(
-            prepared,
-            _keyed(data, prepared),
-            layers,
-            [see],
-            Readout("mean", "all"),
-            unit_axis=unit_axis,
-            progress=progress,
-        )
+        observe(prepared, images, layers, [see], everything, unit_axis=unit_axis, progress=progress)
         return cls(holding, statistics)
 
     def held(self, layer: Layer, output: Tensor, units: Sequence[int], keys: Sequence[int]) -> Tensor:
@@ -134,6 +130,12 @@ class Holder:
         maps = output.movedim(layer.unit_axis, 1)
         chosen = torch.tensor(units, dtype=torch.long, device=output.device)
         maps[:, chosen] = self._replacement(layer, maps, chosen, keys).to(output.dtype)
+
+    def change(self, layer: Layer, output: Tensor, units: Sequence[int], keys: Sequence[int]) -> Tensor:
+        """Return what holding some units adds to their maps, (images, units held, *grid)."""
+        maps = output.movedim(layer.unit_axis, 1)
+        chosen = torch.tensor(units, dtype=torch.long, device=output.device)
+        return self._replacement(layer, maps, chosen, keys) - maps[:, chosen]
 
     def _replacement(self, layer: Layer, maps: Tensor, units: Tensor, keys: Sequence[int]) -> Tensor:
         value, grid = self._holding.value, maps.ndim - 2

@@ -13,7 +13,7 @@ from torch import Tensor
 from neuroprobe.folding import folded
 from neuroprobe.tape import Operation, Size, Tape, Value, leaves, mapped
 
-Hold = Callable[[str, Tensor], Tensor]  # a layer and its value -> what is held in its place
+Hold = Callable[[str, Tensor], None]  # told a layer and a copy of its value to write into
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,7 @@ class Program:
         kept: Collection[int],
         hold: Callable[[int, Any], Any] | None = None,
     ) -> dict[int, Any]:
-        last = _last_reads(operations)
+        last = last_uses(operations)
         for number, operation in enumerate(operations):
             _perform(operation, values, images, self.constants)
             for value in operation.writes if hold else ():
@@ -104,21 +104,29 @@ class Downstream:
         return (read - made - set(self.program.constants)) | first | ends
 
     def run(self, shared: Mapping[int, Tensor], copies: int, images: int, hold: Hold) -> Tensor:
-        """Run copies of the images through, held as ``hold`` says; return logits (copies * images, classes)."""
+        """Run copies of the images through, with what ``hold`` writes into the layers that are held.
+
+        Returns:
+            Logits (copies * images, classes).
+        """
         values = {value: self._copied(value, shared[value], copies) for value in self.shared}
         for value in set(self.held) & self.shared:
-            values[value] = hold(self.held[value], values[value])
+            hold(self.held[value], values[value])
 
         def held_again(value: int, tensor: Any) -> Any:
-            return hold(self.held[value], tensor) if value in self.held else tensor
+            if value not in self.held:
+                return tensor
+            own = tensor.clone()
+            hold(self.held[value], own)
+            return own
 
         kept = set(_values(self.program.tape.output))
         values = self.program._run(self.operations, values, copies * images, kept, held_again)  # noqa: SLF001
         return self.program.logits(values)
 
     def _copied(self, value: int, tensor: Tensor, copies: int) -> Tensor:
-        axis = self.program.tape.image_axis(value) if copies > 1 else None
-        # cat keeps channels last, repeat does not
+        axis = self.program.tape.image_axis(value) if copies > 1 or value in self.held else None
+        # cat keeps channels last, repeat does not; and a single copy is a copy
         return tensor if axis is None else torch.cat([tensor] * copies, axis)
 
 
@@ -171,5 +179,6 @@ def _leading_to(operations: Iterable[Operation], values: set[int]) -> list[Opera
     return found[::-1]
 
 
-def _last_reads(operations: Iterable[Operation]) -> dict[int, int]:
+def last_uses(operations: Iterable[Operation]) -> dict[int, int]:
+    """Return the number of the operation that is the last to read each value."""
     return {value: number for number, operation in enumerate(operations) for value in operation.reads}

@@ -1,0 +1,136 @@
+"""Running trials by parts: the pass up to a layer is shared, and only what follows runs again for each trial."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from neuroprobe.addresses import DRY_RUN_IMAGES, Layer
+from neuroprobe.closed_form import LinearTail
+from neuroprobe.footprint import Footprint
+from neuroprobe.holding import Holder
+from neuroprobe.preparation import Preparation
+from neuroprobe.replay import Program, logits_of
+from neuroprobe.tape import NotReplayableError, write_down
+
+_GOOD_PIECE = 2**25  # bytes of maps that run well together: more trials at once gain nothing
+_MOST_SOLVED = 64  # trials at once where logits are all that they take
+_TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8}  # of the largest logit, for the check against the network
+_COARSE = 5e-2  # the same in half precision
+
+
+class Partial:
+    """Runs trials over shared maps, those of a kind together.
+
+    Raises:
+        NotReplayableError: if the network cannot be run by parts, or does not answer as it does in one piece.
+        ValueError: if the memory does not suffice for one image.
+    """
+
+    def __init__(
+        self,
+        prepared: Preparation,
+        sample: Tensor,
+        layers: Mapping[str, Layer],
+        trials: Sequence[Mapping[str, Sequence[int]]],
+        holder: Holder,
+        memory: int,
+    ) -> None:
+        self._layers, self._holder, self._memory = layers, holder, memory
+        darker = torch.linspace(1, 0.5, DRY_RUN_IMAGES)[:, None, None, None].to(sample)
+        images = prepared.prepared(sample * darker)  # different ones: a mix-up between images is to show
+        self._program = Program.of(write_down(prepared.model, images, list(layers.values())), list(layers))
+        self._downstream = {kind: self._program.downstream(kind) for kind in {tuple(trial) for trial in trials} if kind}
+        self._shared = {value for downstream in self._downstream.values() for value in downstream.shared}
+        self._size = Footprint(self._program, images.element_size())
+        self._check(prepared, images)
+        self.intact(images, [])
+        self._tails = self._linear_tails()
+        self.most_images = self._images_that_fit()
+
+    def intact(self, images: Tensor, keys: Sequence[int]) -> Tensor:
+        """Run the network as it is, and keep what its parts share; return its logits."""
+        self._values, self._keys = self._program.run(images, self._shared), keys
+        self._logits = self._program.logits(self._values)
+        return self._logits
+
+    def together(self, trials: Sequence[Mapping[str, Sequence[int]]], images: int) -> Iterator[list[int]]:
+        """Yield the numbers of trials that are run at once: those that hold the same layers."""
+        kinds: dict[tuple[str, ...], list[int]] = {}
+        for number, trial in enumerate(trials):
+            kinds.setdefault(tuple(trial), []).append(number)
+        for kind, numbers in kinds.items():
+            step = self._copies_that_fit(kind, images)
+            for start in range(0, len(numbers), step):
+                yield numbers[start : start + step]
+
+    def held(self, trials: Sequence[Mapping[str, Sequence[int]]]) -> Tensor:
+        """Run trials that hold the same layers, over the images of ``intact``; return logits (trials, images, classes)."""
+        kind, images = tuple(trials[0]), len(self._logits)
+        if not kind:
+            return self._logits.expand(len(trials), -1, -1)
+        if kind in self._tails:
+            return self._solved(kind, trials)
+
+        def hold(name: str, output: Tensor) -> None:
+            for trial, part in zip(trials, output.split(images), strict=True):
+                self._holder.hold(self._layers[name], part, trial[name], self._keys)
+
+        logits = self._downstream[kind].run(self._values, len(trials), images, hold)
+        return logits.unflatten(0, (len(trials), images))
+
+    def _solved(self, kind: tuple[str, ...], trials: Sequence[Mapping[str, Sequence[int]]]) -> Tensor:
+        (name,) = kind
+        layer, output = self._layers[name], self._values[self._program.tape.layers[name]]
+        changes = [(trial[name], self._holder.change(layer, output, trial[name], self._keys)) for trial in trials]
+        return self._tails[kind].logits(self._logits, changes)
+
+    def _check(self, prepared: Preparation, images: Tensor) -> None:
+        """Compare the parts with the whole: first as one, then each part with two copies of the images."""
+        whole = logits_of(prepared.forward(images))
+        try:
+            values = self._program.run(images, self._shared)
+            parts = [downstream.run(values, 2, len(images), _nothing) for downstream in self._downstream.values()]
+            answers = [self._program.logits(values), *(half for logits in parts for half in logits.split(len(images)))]
+        except (RuntimeError, TypeError, ValueError, LookupError) as error:
+            raise NotReplayableError(f"{type(error).__name__}: {error}") from error
+        allowed = _TOLERANCE.get(prepared.autocast or images.dtype, _COARSE) * whole.abs().max()
+        worst = max(float((logits - whole).abs().max()) for logits in answers)
+        if not worst <= allowed:
+            raise NotReplayableError(f"its parts answer otherwise than the whole, by {worst:.2g}")
+
+    def _linear_tails(self) -> dict[tuple[str, ...], LinearTail]:
+        tails: dict[tuple[str, ...], LinearTail] = {}
+        for kind, downstream in self._downstream.items():
+            if len(kind) == 1:
+                like = self._values[self._program.tape.layers[kind[0]]]
+                tail = LinearTail.of(downstream, self._layers[kind[0]], self._logits, like, self._memory // 8)
+                tails |= {} if tail is None else {kind: tail}
+        return tails
+
+    def _images_that_fit(self) -> int:
+        """Return how many images may be worked on together."""
+        size, kept = self._size, self._size.of(self._shared)
+        peaks = [size.peak(downstream.operations, downstream.shared) for downstream in self._downstream.values()]
+        need = max(size.peak(self._program.operations, self._shared), *(kept + peak for peak in peaks), 1)
+        if need > self._memory:
+            raise ValueError(
+                f"memory={self._memory:,} bytes do not suffice for one image, which takes {need:,}: allow more, or "
+                "choose fewer layers"
+            )
+        return self._memory // need
+
+    def _copies_that_fit(self, kind: tuple[str, ...], images: int) -> int:
+        """Return how many trials of a kind may run at once over some images."""
+        if not kind or kind in self._tails:
+            return _MOST_SOLVED
+        downstream = self._downstream[kind]
+        piece = max(1, images * self._size.peak(downstream.operations, downstream.shared))
+        room = self._memory - images * self._size.of(self._shared)
+        return max(1, min(room, max(_GOOD_PIECE, piece)) // piece)
+
+
+def _nothing(_layer: str, _output: Tensor) -> None:
+    """Hold nothing."""

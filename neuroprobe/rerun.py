@@ -1,0 +1,46 @@
+"""The plain way to run trials: hooks, and a whole forward pass for each."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from neuroprobe.addresses import Layer
+from neuroprobe.holding import Holder
+from neuroprobe.preparation import Preparation
+from neuroprobe.probe import tapping
+from neuroprobe.replay import logits_of
+
+
+class Rerun:
+    """Runs the whole network once for each trial: right for any network, and slow."""
+
+    most_images = sys.maxsize  # it keeps nothing beside a plain pass
+
+    def __init__(self, prepared: Preparation, layers: Mapping[str, Layer], holder: Holder) -> None:
+        self._prepared, self._layers, self._holder = prepared, layers, holder
+        self._images, self._keys = torch.zeros(0), cast("Sequence[int]", ())
+
+    def intact(self, images: Tensor, keys: Sequence[int]) -> Tensor:
+        """Run the network as it is; return its logits."""
+        self._images, self._keys = images, keys
+        return logits_of(self._prepared.forward(images))
+
+    def together(self, trials: Sequence[Mapping[str, Sequence[int]]], _images: int) -> Iterator[list[int]]:
+        """Yield the numbers of trials that are run at once: each on its own."""
+        return ([number] for number in range(len(trials)))
+
+    def held(self, trials: Sequence[Mapping[str, Sequence[int]]]) -> Tensor:
+        """Run each trial over the same images; return logits (trials, images, classes)."""
+        return torch.stack([self._one(trial) for trial in trials])
+
+    def _one(self, trial: Mapping[str, Sequence[int]]) -> Tensor:
+        def hold(layer: Layer, output: Tensor) -> Tensor:
+            return self._holder.held(layer, output, trial[layer.name], self._keys)
+
+        with tapping(self._prepared.model, [self._layers[name] for name in trial], hold):
+            return logits_of(self._prepared.forward(self._images))

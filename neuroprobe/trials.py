@@ -1,0 +1,105 @@
+"""Many ablations of one network: what lies upstream is computed once a batch, what lies downstream once a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from torch import Tensor
+
+from neuroprobe.ablating import named_units, resolved
+from neuroprobe.addresses import Layer
+from neuroprobe.data import Batch, Images
+from neuroprobe.holding import Holder, Holding, image_keys
+from neuroprobe.partial import Partial
+from neuroprobe.preparation import Preparation, say_once
+from neuroprobe.progress import progress_bar
+from neuroprobe.rerun import Rerun
+from neuroprobe.tape import NotReplayableError
+
+Trial = Mapping[str, Sequence[int]]  # layer -> units held together in one ablated pass; none for the intact network
+MEMORY = 2**30  # bytes
+
+
+class Observer(Protocol):
+    """Is shown what the network answers, batch by batch."""
+
+    def intact(self, batch: Batch, logits: Tensor) -> None:
+        """First, once a batch: the logits (images, classes) of the network as it is."""
+
+    def held(self, numbers: Sequence[int], logits: Tensor) -> None:
+        """Then, for the same batch: those of some trials, by number, (trials, images, classes)."""
+
+
+def run_trials(
+    prepared: Preparation,
+    images: Images,
+    trials: Sequence[Trial],
+    observer: Observer,
+    *,
+    holding: Holding,
+    unit_axis: Mapping[str, int] | None = None,
+    memory: int | None = None,
+    progress: bool = True,
+) -> list[Layer]:
+    """Run the network over the images, intact and with the units of each trial held; return all its layers.
+
+    Values that are measured (``"mean"``, ...) are measured from the same images. ``memory`` (bytes, 1 GiB by default)
+    bounds what a batch may keep: more lets larger pieces run at once.
+
+    Raises:
+        UnknownLayerError, IndexError: if a trial's layer or unit is not there.
+        ValueError: if the memory does not suffice for one image; if the network gives no logits (images, classes).
+    """
+    with prepared.at_rest():
+        sample = next(iter(images)).images[:1].clone()
+        found = prepared.layers(sample, unit_axis)
+        targets = {layer.name: layer for layer in found}
+        wanted = [_targets(trial, found, holding) for trial in trials]
+        held = [name for name in targets if any(name in trial for trial in wanted)]
+        holder = Holder.measured(holding, prepared, images, held, unit_axis=unit_axis, progress=progress)
+        engine = _engine(prepared, sample, {name: targets[name] for name in held}, wanted, holder, memory or MEMORY)
+        total = None if images.count is None else images.count * (1 + len(trials))
+        with progress_bar("ablating", total, shown=progress) as bar:
+            for batch in _pieces(images, engine.most_images):
+                given = prepared.prepared(batch.images)
+                observer.intact(batch, engine.intact(given, image_keys(given) if holding.draws else []))
+                bar.update(len(given))
+                for numbers in engine.together(wanted, len(given)):
+                    observer.held(numbers, engine.held([wanted[number] for number in numbers]))
+                    bar.update(len(numbers) * len(given))
+    return found
+
+
+def _targets(trial: Trial, found: Sequence[Layer], holding: Holding) -> dict[str, tuple[int, ...]]:
+    """Return the units of a trial by the layer that is held."""
+    if not any(len(units) for units in trial.values()):
+        return {}
+    return {target.name: units for _, target, units in resolved(named_units(trial), found, holding) if units}
+
+
+def _engine(
+    prepared: Preparation,
+    sample: Tensor,
+    layers: Mapping[str, Layer],
+    trials: Sequence[Mapping[str, Sequence[int]]],
+    holder: Holder,
+    memory: int,
+) -> Partial | Rerun:
+    try:
+        return Partial(prepared, sample, layers, trials, holder, memory)
+    except NotReplayableError as why:
+        say_once(
+            f"{type(prepared.model).__name__} cannot be run again in parts ({why}): every ablation runs all of it, "
+            "which gives the same numbers and takes longer"
+        )
+        return Rerun(prepared, layers, holder)
+
+
+def _pieces(images: Iterable[Batch], most: int) -> Iterator[Batch]:
+    """Cut batches that hold more images than fit."""
+    for batch in images:
+        for start in range(0, len(batch.images), most):
+            piece = slice(start, start + most)
+            labels = None if batch.labels is None else batch.labels[piece]
+            yield Batch(batch.images[piece], labels, batch.numbers[piece])
