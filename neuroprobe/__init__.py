@@ -17,6 +17,8 @@ _HOMES = {
     "shift_invariance": "analysis.shift_invariance",
     "importance": "analysis.importance",
     "ablate": "ablating",
+    "ablation": "analysis.ablation",
+    "noise_curves": "analysis.noise",
     "load_network": "networks",
     "load": "results",
 }

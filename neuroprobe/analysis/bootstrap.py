@@ -21,6 +21,7 @@ class Bootstrap:
     Example:
         >>> bootstrap = Bootstrap([[0]], replicates=100)
         >>> bootstrap.draw(torch.arange(50), torch.device("cpu"))
+        >>> bootstrap.count()
         >>> bootstrap.add([0], torch.ones(1, 50), torch.arange(50)[None] % 2 == 0)
         >>> bool((bootstrap.loss == 1).all()), interval(bootstrap.accuracy[0]).round(1)
         (True, array([0.4, 0.6]))
@@ -50,6 +51,9 @@ class Bootstrap:
         drawn = [np.random.default_rng((self._seed, int(n))).poisson(size=self._replicates) for n in numbers]
         self._weights = torch.from_numpy(np.stack(drawn)).to(device, torch.float32)
         self._images, self._sums = self._images.to(device), self._sums.to(device)
+
+    def count(self) -> None:
+        """Count the images drawn last; where they come again for other trials, they are not counted again."""
         self._images += self._weights.sum(0)
 
     def add(self, rows: Sequence[int], losses: Tensor, correct: Tensor) -> None:

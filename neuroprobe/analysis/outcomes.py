@@ -46,13 +46,19 @@ class Outcomes:
 
     def intact(self, batch: Batch, logits: Tensor) -> None:
         """Add what the intact network gave to a batch, (images, classes)."""
+        self.again(batch, logits)
+        self._images += torch.bincount(self._labels, minlength=len(self._images))
+        if self._bootstrap is not None:
+            self._bootstrap.count()
+        self._add([0], logits[None])
+
+    def again(self, batch: Batch, logits: Tensor) -> None:
+        """Take up a batch that has been added before, in an earlier pass over the data, for more trials."""
         self._labels = _labels(batch, logits)
         if not len(self._images):
             self._begin(logits)
-        self._images += torch.bincount(self._labels, minlength=len(self._images))
         if self._bootstrap is not None:
             self._bootstrap.draw(batch.numbers, logits.device)
-        self._add([0], logits[None])
 
     def held(self, numbers: Sequence[int], logits: Tensor) -> None:
         """Add what some trials, by number, gave to the same batch, (trials, images, classes)."""

@@ -11,6 +11,7 @@ CPU = torch.device("cpu")
 
 def filled(bootstrap, losses, correct, numbers=None):
     bootstrap.draw(torch.arange(losses.shape[1]) if numbers is None else numbers, CPU)
+    bootstrap.count()
     bootstrap.add(range(len(losses)), losses, correct)
     return bootstrap
 
@@ -53,3 +54,10 @@ def test_replicates_without_an_image_are_left_out_of_the_interval():
     bootstrap = filled(Bootstrap([[0]]), torch.ones(1, 1), torch.ones(1, 1))
     assert np.isnan(bootstrap.loss).any()
     assert interval(bootstrap.loss[0]).tolist() == [1, 1]
+
+
+def test_images_that_come_again_are_not_counted_again():
+    bootstrap = filled(Bootstrap([[0], [1]]), torch.full((1, 30), 3.0), torch.ones(1, 30))
+    bootstrap.draw(torch.arange(30), CPU)
+    bootstrap.add([1], torch.full((1, 30), 5.0), torch.ones(1, 30))
+    assert bootstrap.loss.mean(axis=1) == pytest.approx([3, 5])

@@ -89,3 +89,14 @@ def test_a_loss_that_is_no_number_is_an_error(row, who):
     logits[row, 1, 2] = torch.inf
     with pytest.raises(ValueError, match=f"the network {who} gave NaN or infinite logits"):
         _ = seen(torch.tensor([0, 1]), logits).loss
+
+
+def test_a_second_pass_adds_trials_and_counts_no_image_twice(logits):
+    two_passes = Outcomes(2)
+    two_passes.intact(batch_of(LABELS), logits[0])
+    two_passes.held([0], logits[1:2])
+    two_passes.again(batch_of(LABELS), logits[0])
+    two_passes.held([1], logits[2:3])
+    one_pass = seen(LABELS, logits[:3])
+    for name in ("images", "loss", "accuracy"):
+        np.testing.assert_array_equal(getattr(two_passes, name), getattr(one_pass, name))
