@@ -126,19 +126,19 @@ class Measured:
         """Return the columns that take every response, worked out some units at a time."""
         labels = np.searchsorted(self.halves.present, labels)
         made = {name: np.full(len(self.status), np.nan) for name in _FROM_RESPONSES}
-        for layer, place in zip(self.layers, self._places, strict=True):
-            for block, responses in spool.blocks(layer) if self.has_numbers[place].any() else ():
-                units = np.arange(place.start, place.stop)[block]
-                able = self.has_numbers[units]
-                units, responses = units[able], responses[able]
-                ranked = class_evidence.ranks(responses)
-                preferred = np.searchsorted(self.halves.present, columns["preferred_class"][units])
-                made["auroc"][units] = class_evidence.auroc(ranked, labels, preferred)
-                made["mutual_information"][units] = class_evidence.mutual_information(ranked, labels)
-                del ranked  # as large as the responses, twice over
-                made["si_null"][units], made["p_value"][units] = class_evidence.label_null(
-                    responses, labels, columns["si"][units], permutations=permutations, seed=seed, eps=self.rules.eps
-                )
+        for block, responses in spool.blocks() if self.has_numbers.any() else ():
+            units = np.arange(len(self.status))[block]
+            able = self.has_numbers[units]
+            units, responses = units[able], responses[able]
+            ranked = class_evidence.ranks(responses)
+            preferred = np.searchsorted(self.halves.present, columns["preferred_class"][units])
+            made["auroc"][units] = class_evidence.auroc(ranked, labels, preferred)
+            made["mutual_information"][units] = class_evidence.mutual_information(ranked, labels)
+            del ranked  # as large as the responses, twice over
+            made["si_null"][units], made["p_value"][units] = class_evidence.label_null(
+                responses, labels, columns["si"][units], permutations=permutations, seed=seed, eps=self.rules.eps
+            )
+        for place in self._places:
             made["q_value"][place] = false_discovery(made["p_value"][place])
         return made
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from neuroprobe.analysis.indices import Floats
 from neuroprobe.data import Batch
-from neuroprobe.reducers import ClassMoments
+from neuroprobe.reducers import ClassMoments, Observed
 
 
 class Labelling:
@@ -50,6 +50,40 @@ class Labelling:
         return turns
 
 
+class ClassTally:
+    """Class moments of all images so far, grown in place: a batch costs no more where there are a thousand classes."""
+
+    def __init__(self) -> None:
+        self._state: ClassMoments | None = None
+
+    def __call__(self, seen: Observed) -> None:
+        """Add one batch of labelled responses."""
+        classes, labels = torch.unique(seen.labels, return_inverse=True)
+        new = ClassMoments.of(replace(seen, labels=labels))
+        rows = classes.to(new.mean.device)
+        state = self._state = self._with_room(int(classes.max()) + 1, new.mean)
+        merged = ClassMoments(state.count[rows], state.mean[rows], state.sum_sq_dev[rows]) + new
+        for name in ("count", "mean", "sum_sq_dev"):
+            getattr(state, name)[rows] = getattr(merged, name)
+
+    @property
+    def state(self) -> ClassMoments:
+        """The moments (classes, units), up to the last class with an image."""
+        if self._state is None:
+            raise ValueError("no batch has been added yet")
+        classes = int(self._state.count.nonzero().max()) + 1
+        return ClassMoments(*(getattr(self._state, name)[:classes] for name in ("count", "mean", "sum_sq_dev")))
+
+    def _with_room(self, classes: int, like: Tensor) -> ClassMoments:
+        """Return the state with rows for so many classes; twice as many when it grows, so that it grows seldom."""
+        if self._state is None:
+            return ClassMoments(like.new_zeros(classes), *(like.new_zeros(classes, like.shape[1]) for _ in range(2)))
+        if classes <= len(self._state.count):
+            return self._state
+        count, mean = like.new_zeros(2 * classes), like.new_zeros(2 * classes, like.shape[1])
+        return self._state + ClassMoments(count, mean, mean)
+
+
 @dataclass(frozen=True, eq=False)
 class Halves:
     """The class moments of all units, over the even- and over the odd-numbered images of each class."""
@@ -58,13 +92,10 @@ class Halves:
     odd: ClassMoments
 
     @classmethod
-    def of(cls, layers: Sequence[ClassMoments]) -> Halves:
-        """Lay the layers side by side, and take apart the halves that :class:`Labelling` told apart."""
-        count = layers[0].count.cpu()
-        mean, sum_sq_dev = (
-            torch.cat([getattr(layer, name) for layer in layers], dim=1).cpu() for name in ("mean", "sum_sq_dev")
-        )
-        return cls(*(ClassMoments(count[half::2], mean[half::2], sum_sq_dev[half::2]) for half in (0, 1)))
+    def of(cls, moments: ClassMoments) -> Halves:
+        """Take apart the halves that :class:`Labelling` told apart."""
+        parts = [getattr(moments, name).cpu() for name in ("count", "mean", "sum_sq_dev")]
+        return cls(*(ClassMoments(*(part[half::2] for part in parts)) for half in (0, 1)))
 
     @cached_property
     def _whole(self) -> ClassMoments:

@@ -11,14 +11,14 @@ import torch
 from torch import nn
 
 from neuroprobe.analysis.class_columns import PRESETS, Measured
-from neuroprobe.analysis.class_halves import Halves, Labelling
+from neuroprobe.analysis.class_halves import ClassTally, Halves, Labelling
 from neuroprobe.data import Data, open_images
 from neuroprobe.preparation import Preprocess, prepare
 from neuroprobe.provenance import made_from
 from neuroprobe.readout import Readout, Rectifier, Tokens, one_of, prefix_tokens
-from neuroprobe.recording import Summed, observe
-from neuroprobe.reducers import ClassMoments
+from neuroprobe.recording import observe
 from neuroprobe.results import ClassSelectivity
+from neuroprobe.side_by_side import SideBySide
 from neuroprobe.spool import Spool
 
 
@@ -86,22 +86,24 @@ def class_selectivity(
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
     shape = prepared.expected.size if prepared.expected else None
     images = open_images(data, batch_size=batch_size, shape=shape, any_range=preprocess is None)
-    labelling, sums = Labelling(), Summed({"halves": ClassMoments.of})
+    labelling, tally = Labelling(), ClassTally()
     rectifier = Rectifier(clip=signed == "rectify")
     with Spool() if permutations else nullcontext() as spool:
+        joined = SideBySide(tally) if spool is None else SideBySide(tally, spool)
         found = observe(
             prepared,
             map(labelling.with_halves, images),
             layers,
-            [sums] if spool is None else [sums, spool],
+            [joined],
             Readout(reduce, tokens, prefix_tokens(prepared.model)),
             unit_axis=unit_axis,
             rectifier=rectifier,
             total=images.count,
             progress=progress,
+            on_output=joined.complete,
         )
         signed_layers = [layer.name for layer in found if rectifier.is_signed(layer)]
-        halves = Halves.of([sums.states["halves"][layer.name] for layer in found])
+        halves = Halves.of(tally.state)
         classes = _classes(images.classes, len(halves.images))
         measured = Measured(found, halves, signed_layers, PRESETS[preset], clip=signed == "rectify")
         columns = measured.from_moments()

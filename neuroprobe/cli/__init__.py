@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import neuroprobe
-from neuroprobe.cli import layers, orientation, shift_invariance  # noqa: F401 - each adds its command
+from neuroprobe.cli import class_selectivity, layers, orientation, shift_invariance  # noqa: F401 - each adds its command
 from neuroprobe.cli.running import app
 
 __all__ = ["app"]
