@@ -11,6 +11,10 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 import neuroprobe
 from neuroprobe import record
 from neuroprobe.addresses import UnknownLayerError
+from neuroprobe.data import open_images
+from neuroprobe.preparation import prepare
+from neuroprobe.readout import Readout
+from neuroprobe.recording import observe
 from neuroprobe.reducers import Moments, TopImages
 
 COUNT = 10
@@ -406,6 +410,31 @@ def test_images_of_other_channels(cnn7, images):
 def test_images_too_small(left_alone, cnn7, images):
     with left_alone(cnn7), pytest.raises(RuntimeError, match=r"raised RuntimeError: .*\n.*of shape \(3, 3, 8, 8\)"):
         record(cnn7, images[:, :, :8, :8])
+
+
+# The network's own output
+
+
+def test_the_output_of_each_pass_is_told_after_its_layers_and_before_the_next_batch(cnn7, images):
+    told = []
+
+    def drawn():
+        for batch in open_images(images, batch_size=4):
+            told.append("batch")
+            yield batch
+
+    observe(
+        prepare(cnn7),
+        drawn(),
+        ["fc2"],
+        [lambda _, seen: told.append(seen.responses.clone())],
+        Readout(),
+        on_output=told.append,
+    )
+    assert [what for what in told if isinstance(what, str)] == ["batch"] * 3
+    for batch, layer, output in zip(told[::3], told[1::3], told[2::3], strict=True):
+        assert batch == "batch"
+        assert_close(layer, output)
 
 
 # Real photographs

@@ -64,7 +64,7 @@ def shift_invariance(
             the accuracy is NaN; all else needs none.
         layers: names, globs, or None for the outputs of all non-linearities. Signed ones are rectified.
         shifts: whole pixels other than 0; to the right and down where positive.
-        border: what enters where the image leaves: ``"reflect"`` its mirror image, ``"zero"`` black, ``"circular"``
+        border: what enters where the image leaves: ``"reflect"`` its mirror image, ``"zero"`` black (0), ``"circular"``
             what left on the other side. ``"crop"`` cuts a moving window of the input size from larger images, which
             photographs of a folder must then be as they are.
         input_size: side, (H, W) or (C, H, W) in pixels: what ``"crop"`` cuts to and a folder's photographs are scaled
