@@ -1,4 +1,4 @@
-"""Attribution at every address: what each unit adds to the logit of each image's target class.
+"""Attribution at every address: what each unit adds to the score of each image's target class.
 
 The network runs forward and backward with its layers tapped, so a functional ReLU, one call of a module called again
 and a token layer are as near as a module. An attribution has the shape of the layer's output; a unit's is the sum over
@@ -7,7 +7,8 @@ its places.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -15,45 +16,67 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
-from neuroprobe.addresses import Layer, parts_of
+from neuroprobe.addresses import Layer
 from neuroprobe.models import reading
 from neuroprobe.preparation import Preparation
 from neuroprobe.probe import tapping
 from neuroprobe.readout import Readout
+from neuroprobe.replay import logits_of
 
 Attribute = Callable[[Tensor, Tensor], list[Tensor]]  # inputs, target classes -> (images, units) of each layer
+SCORES: dict[str, Callable[[Tensor], Tensor]] = {
+    "logit": lambda logits: logits,
+    "log_probability": lambda logits: logits.log_softmax(1),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What every method of attribution needs besides images and their target classes."""
+
+    prepared: Preparation  # at rest
+    layers: Sequence[Layer]  # attributed to
+    every_layer: Sequence[Layer]  # of the network
+    readout: Readout
+    baseline: Tensor  # (1, C, H, W), as the network wants it
+    steps: int  # from the baseline to an image
+    score: str  # a key of SCORES
+
+    def scores(self, inputs: Tensor) -> Tensor:
+        """Return the score of every class (images, classes)."""
+        return SCORES[self.score](logits_of(self.prepared.forward(inputs)))
+
+    def by_unit(self, layer: Layer, attribution: Tensor) -> Tensor:
+        """Return an attribution in the shape of a layer's output as (images, units)."""
+        return over_places(self.readout.places(layer, attribution.detach()))
 
 
 class Slope(NamedTuple):
-    """A layer's response to some images, and how the logit of each one's target class follows it."""
+    """A layer's response to some images, and how the score of each one's target class follows it."""
 
     value: Tensor  # (images, units, *grid)
-    gradient: Tensor  # the same shape, logits per response unit
+    gradient: Tensor  # the same shape, score per response unit
 
 
 class Slopes:
-    """Run a network forward and backward, and give the slope at every layer.
+    """Run a network forward and backward, and give the slope at every layer."""
 
-    Args:
-        prepared: the network, at rest.
-        layers: where it is tapped.
-        readout: which places of a layer are read.
-    """
-
-    def __init__(self, prepared: Preparation, layers: Sequence[Layer], readout: Readout) -> None:
-        self._prepared, self._layers, self._readout = prepared, layers, readout
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
         self._values: dict[str, Tensor] = {}
         self._edges: dict[str, GradientEdge] = {}
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> list[Slope]:
         """Return the slopes at inputs as the network wants them, for target classes (images,)."""
-        with torch.enable_grad(), tapping(self._prepared.model, self._layers, self._keep):
+        layers = self._setting.layers
+        self._edges.clear()
+        with torch.enable_grad(), tapping(self._setting.prepared.model, layers, self._keep):
             # a copy, for a network may write into its input, and autograd lets nobody write into a leaf
-            logits = logits_of(self._prepared.forward(inputs.detach().requires_grad_().clone()))
-            total = logits.gather(1, targets[:, None]).sum()  # in eval mode images do not meet: each keeps its own
-        edges = [self._edges[layer.name] for layer in self._layers]
-        gradients = torch.autograd.grad(total, edges, allow_unused=True)
-        return [self._slope(*pair) for pair in zip(self._layers, gradients, strict=True)]
+            scores = self._setting.scores(inputs.detach().requires_grad_().clone())
+            total = scores.gather(1, targets[:, None]).sum()  # in eval mode images do not meet: each keeps its own
+        refuse_skipped(layers, self._edges)
+        gradients = torch.autograd.grad(total, [self._edges[layer.name] for layer in layers], allow_unused=True)
+        return [self._slope(*pair) for pair in zip(layers, gradients, strict=True)]
 
     def _keep(self, layer: Layer, output: Tensor) -> Tensor:
         """Keep a layer's value and its place in the graph; the network goes on with a copy.
@@ -73,34 +96,44 @@ class Slopes:
 
     def _slope(self, layer: Layer, gradient: Tensor | None) -> Slope:
         value = self._values.pop(layer.name)
-        gradient = torch.zeros_like(value) if gradient is None else gradient  # None: no way leads to the logits
-        return Slope(self._readout.places(layer, value), self._readout.places(layer, gradient))
+        gradient = torch.zeros_like(value) if gradient is None else gradient  # None: no way leads to the score
+        places = self._setting.readout.places
+        return Slope(places(layer, value), places(layer, gradient))
 
 
-def gradient_x_activation(slopes: Slopes, inputs: Tensor, targets: Tensor) -> list[Tensor]:
-    """Return each layer's gradient times response, summed over places (images, units), in logits.
-
-    To first order, what the target's logit would lose if the unit were held at zero.
+class GradientXActivation:
+    """Gradient times response: to first order, what the score would lose if the unit were held at zero.
 
     Source: Shrikumar, Greenside and Kundaje (2017), section 2.1, at a layer instead of the input.
     """
-    return [over_places(slope.gradient * slope.value) for slope in slopes(inputs, targets)]
+
+    def __init__(self, setting: Setting) -> None:
+        self._slopes = Slopes(setting)
+
+    def __call__(self, inputs: Tensor, targets: Tensor) -> list[Tensor]:
+        """Return the attributions to each layer (images, units)."""
+        return [over_places(slope.gradient * slope.value) for slope in self._slopes(inputs, targets)]
 
 
-def conductance(slopes: Slopes, inputs: Tensor, targets: Tensor, *, baseline: Tensor, steps: int) -> list[Tensor]:
-    """Return each layer's conductance from a baseline to the inputs, summed over places (images, units), in logits.
+class Conductance:
+    """Gradient times change of response, added up along the straight line from the baseline to the images.
 
-    The integral of gradient times change of response along the straight line between the images, by the trapezoid rule
-    on equal steps. The ends of the line belong to it, so that a linear network's is exact.
+    By the trapezoid rule on equal steps, the ends of the line among them, so that a linear network's is exact.
 
     Source: Dhamdhere, Sundararajan and Yan (2018), How important is a neuron?, equation 2.
     """
-    line = (torch.lerp(baseline, inputs, step / steps) for step in range(steps + 1))
-    totals: list[Tensor] = []
-    for before, after in pairwise(slopes(point, targets) for point in line):
-        gains = [_gain(*ends) for ends in zip(before, after, strict=True)]
-        totals = [total + gain for total, gain in zip(totals, gains, strict=True)] if totals else gains
-    return totals
+
+    def __init__(self, setting: Setting) -> None:
+        self._slopes, self._baseline, self._steps = Slopes(setting), setting.baseline, setting.steps
+
+    def __call__(self, inputs: Tensor, targets: Tensor) -> list[Tensor]:
+        """Return the attributions to each layer (images, units)."""
+        line = (torch.lerp(self._baseline, inputs, step / self._steps) for step in range(self._steps + 1))
+        totals: list[Tensor] = []
+        for before, after in pairwise(self._slopes(point, targets) for point in line):
+            gains = [_gain(*ends) for ends in zip(before, after, strict=True)]
+            totals = [total + gain for total, gain in zip(totals, gains, strict=True)] if totals else gains
+        return totals
 
 
 def _gain(before: Slope, after: Slope) -> Tensor:
@@ -114,14 +147,11 @@ def over_places(maps: Tensor) -> Tensor:
     return maps.flatten(2).sum(2, dtype=wide) if maps.ndim > 2 else maps.to(wide)
 
 
-def logits_of(output: object) -> Tensor:
-    """Return the logits (images, classes), the first part of an output of several.
-
-    Raises:
-        ValueError: if there are none.
-    """
-    first = next((part for _, part in parts_of(output)), None)
-    if first is None or first.ndim != 2:
-        came = type(output).__name__ if first is None else tuple(first.shape)
-        raise ValueError(f"attribution needs a network that returns logits (images, classes); this one gave {came}")
-    return first
+def refuse_skipped(layers: Sequence[Layer], ran: Container[str]) -> None:
+    """Raise a RuntimeError if a layer did not run in a pass."""
+    skipped = next((layer.name for layer in layers if layer.name not in ran), None)
+    if skipped is not None:
+        raise RuntimeError(
+            f"layer {skipped!r} did not run: where a network decides by its input what to run, nothing can be "
+            "attributed to the same layer over all images; leave it out of layers="
+        )

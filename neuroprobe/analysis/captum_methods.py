@@ -11,53 +11,28 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from neuroprobe.addresses import Layer
-from neuroprobe.analysis.attribution import over_places
-from neuroprobe.preparation import Preparation
-from neuroprobe.readout import Readout
+from neuroprobe.analysis.attribution import Setting
 
 PATH_METHODS = {"internal_influence": "InternalInfluence", "integrated_gradients": "LayerIntegratedGradients"}
 _MOST_MISSING = 0.01  # convergence delta beside the change of the logits
 _OURS = "use 'conductance' or 'gradient_x_activation', which reach every layer"
 
 
-@dataclass(frozen=True, eq=False)
-class Captum:
-    """What captum's methods need besides images and targets.
-
-    Raises:
-        ValueError: for a layer that captum cannot attribute to.
-    """
-
-    method: str
-    prepared: Preparation
-    layers: Sequence[Layer]
-    every_layer: Sequence[Layer]  # of the network, chosen or not
-    readout: Readout
-    baseline: Tensor  # (1, C, H, W), as the network wants it
-
-    def __post_init__(self) -> None:
-        times = _calls(self.every_layer)
-        for layer in self.layers:
-            if obstacle := _obstacle(layer, times[layer.call.module]):
-                raise ValueError(
-                    f"{self.method} is captum's, which wants a module that is called once and returns one tensor; "
-                    f"layer {layer.name!r} is {obstacle}: {_OURS}"
-                )
-
-    def module(self, layer: Layer) -> nn.Module:
-        """Return the module whose output a layer is."""
-        return self.prepared.model.get_submodule(layer.call.module)
-
-    def by_unit(self, layer: Layer, attribution: Tensor) -> Tensor:
-        """Return an attribution to a layer's output as (images, units)."""
-        return over_places(self.readout.places(layer, attribution.detach()))
+def _refuse_unreachable(method: str, setting: Setting) -> None:
+    """Raise a ValueError for a layer that captum cannot attribute to."""
+    times = _calls(setting.every_layer)
+    for layer in setting.layers:
+        if obstacle := _obstacle(layer, times[layer.call.module]):
+            raise ValueError(
+                f"{method} is captum's, which wants a module that is called once and returns one tensor; "
+                f"layer {layer.name!r} is {obstacle}: {_OURS}"
+            )
 
 
 def _calls(layers: Sequence[Layer]) -> Counter[str]:
@@ -77,24 +52,25 @@ def _obstacle(layer: Layer, times: int) -> str | None:
 class PathMethod:
     """Internal influence (Leino et al., 2018) or integrated gradients (Sundararajan et al., 2017) of a layer."""
 
-    def __init__(self, captum: Captum, steps: int) -> None:
-        self._captum, self._steps = captum, steps
+    def __init__(self, method: str, setting: Setting) -> None:
+        _refuse_unreachable(method, setting)
+        self._class, self._setting = PATH_METHODS[method], setting
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> list[Tensor]:
         """Return the attributions to each layer (images, units)."""
-        return [self._captum.by_unit(layer, self._attribute(layer, inputs, targets)) for layer in self._captum.layers]
+        setting = self._setting
+        return [setting.by_unit(layer, self._at(layer, inputs, targets)) for layer in setting.layers]
 
-    def _attribute(self, layer: Layer, inputs: Tensor, targets: Tensor) -> Tensor:
+    def _at(self, layer: Layer, inputs: Tensor, targets: Tensor) -> Tensor:
         from captum import attr
 
-        kind: Any = getattr(attr, PATH_METHODS[self._captum.method])
-        model = self._captum.prepared.model
+        model = self._setting.prepared.model
         with _cleaned_up(model):
-            return kind(model, self._captum.module(layer)).attribute(
+            return getattr(attr, self._class)(self._setting.scores, _module(model, layer)).attribute(
                 inputs,
-                self._captum.baseline.expand_as(inputs),
+                self._setting.baseline.expand_as(inputs),
                 target=targets,
-                n_steps=self._steps,
+                n_steps=self._setting.steps,
                 internal_batch_size=len(inputs),  # one step at a time: memory does not grow with steps
             )
 
@@ -106,38 +82,42 @@ class DeepLift:
     where they miss it by more than 1% over the images so far, the numbers at the layers are wrong too.
 
     Raises:
-        ValueError: for a network that calls a non-linear module again; RuntimeError: where the check fails.
+        ValueError: for another score than the logit, which it takes as a function and does not see, or a network that
+            calls a non-linear module again; RuntimeError: where the check fails.
     """
 
-    def __init__(self, captum: Captum) -> None:
-        self._captum = captum
+    def __init__(self, setting: Setting) -> None:
+        _refuse_unreachable("deeplift", setting)
+        _refuse_reused(setting.every_layer)
+        if setting.score != "logit":
+            raise ValueError(f"captum's DeepLIFT attributes logits; of={setting.score!r} came: {_OURS}")
+        self._setting = setting
         self._missing = self._change = 0.0  # logits, summed over images
-        _refuse_reused(captum.every_layer)
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> list[Tensor]:
         """Return the attributions to each layer (images, units)."""
         from captum import attr
 
-        model = self._captum.prepared.model
+        model = self._setting.prepared.model
         inputs = inputs.detach().clone().requires_grad_()  # where captum sets it, it warns
-        given: Any = {"inputs": inputs, "baselines": self._captum.baseline.expand_as(inputs), "target": targets}
+        given: Any = {"inputs": inputs, "baselines": self._setting.baseline.expand_as(inputs), "target": targets}
         with _cleaned_up(model):
             whole, delta = attr.DeepLift(model).attribute(**given, return_convergence_delta=True)
             self._check(whole.detach().flatten(1).sum(1), delta.detach())
-        return [self._captum.by_unit(layer, self._at(layer, given)) for layer in self._captum.layers]
+        return [self._setting.by_unit(layer, self._at(layer, given)) for layer in self._setting.layers]
 
     def _at(self, layer: Layer, given: dict[str, Any]) -> Tensor:
         from captum import attr
 
-        model = self._captum.prepared.model
+        model = self._setting.prepared.model
         with _cleaned_up(model):
-            return attr.LayerDeepLift(model, self._captum.module(layer)).attribute(**given)
+            return attr.LayerDeepLift(model, _module(model, layer)).attribute(**given)
 
     def _check(self, attributed: Tensor, delta: Tensor) -> None:
         self._missing += float(delta.abs().sum())
         self._change += float((attributed - delta).abs().sum())
         if self._missing > _MOST_MISSING * self._change:
-            functions = [layer.name for layer in self._captum.every_layer if layer.call.function is not None]
+            functions = [layer.name for layer in self._setting.every_layer if layer.call.function is not None]
             why = f" (it sees no function, and this network has {functions[0]!r})" if functions else ""
             raise RuntimeError(
                 f"captum's DeepLIFT misses {self._missing / self._change:.1%} of the change of the logits, more than "
@@ -153,6 +133,10 @@ def _refuse_reused(layers: Sequence[Layer]) -> None:
             f"captum's DeepLIFT wants every non-linear module to be called once; {reused!r} is called {times[reused]} "
             f"times: {_OURS}"
         )
+
+
+def _module(model: nn.Module, layer: Layer) -> nn.Module:
+    return model.get_submodule(layer.call.module)
 
 
 @contextmanager

@@ -59,4 +59,4 @@ def _ranked(pair: pd.DataFrame) -> dict[str, float]:
 
 
 def _first(table: pd.DataFrame) -> str:
-    return str(table.index[0]) if len(table) else "none"
+    return "({!r}, {})".format(*table.index[0]) if len(table) else "none"
