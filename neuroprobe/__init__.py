@@ -17,6 +17,7 @@ _HOMES = {
     "shift_invariance": "analysis.shift_invariance",
     "importance": "analysis.importance",
     "ablate": "ablating",
+    "unit_impact": "analysis.unit_impact",
     "ablation": "analysis.ablation",
     "noise_curves": "analysis.noise",
     "load_network": "networks",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,14 @@ def open_images(
 def suggested_batch(height: int, width: int) -> int:
     """Return how many images of a size make a good batch."""
     return max(1, min(_MOST_IMAGES, _BATCH_PIXELS // (height * width)))
+
+
+def cut(batches: Iterable[Batch], most: int) -> Iterator[Batch]:
+    """Cut batches to at most so many images."""
+    for batch in batches:
+        for piece in (slice(start, start + most) for start in range(0, len(batch.images), most)):
+            labels = None if batch.labels is None else batch.labels[piece]
+            yield Batch(batch.images[piece], labels, batch.numbers[piece])
 
 
 def check_images(images: Tensor, *, any_range: bool, first: int = 0) -> None:

@@ -22,7 +22,7 @@ FORMAT = 1  # raise it when an older neuroprobe could not read what this one wri
 def write(contents: Contents, path: str | Path, *, overwrite: bool = False) -> Path:
     """Write a result's contents to ``path`` and return where they lie."""
     place = Path(path).expanduser().resolve()
-    _refuse_to_clobber(place, overwrite=overwrite)
+    refuse_to_clobber(place, overwrite=overwrite)
     with moved_when_whole(place) as partial:
         _write_tree(contents, partial)
     return place
@@ -37,7 +37,7 @@ def read(path: str | Path) -> Contents:
     return Contents.from_datasets(marks["kind"], json.loads(marks["meta"]), datasets)
 
 
-def _refuse_to_clobber(place: Path, *, overwrite: bool) -> None:
+def refuse_to_clobber(place: Path, *, overwrite: bool) -> None:
     """Raise where something lies at ``place``: a result unless told, anything else whatever was told."""
     if not place.exists():
         return

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from torch import Tensor
 
 from neuroprobe.ablating import named_units, resolved
 from neuroprobe.addresses import Layer
-from neuroprobe.data import Batch, Images
+from neuroprobe.data import Batch, Images, cut
 from neuroprobe.holding import Holder, Holding, image_keys
 from neuroprobe.partial import Partial
 from neuroprobe.preparation import Preparation, say_once
@@ -61,7 +61,7 @@ def run_trials(
         engine = _engine(prepared, sample, {name: targets[name] for name in held}, wanted, holder, memory or MEMORY)
         total = None if images.count is None else images.count * (1 + len(trials))
         with progress_bar("ablating", total, shown=progress) as bar:
-            for batch in _pieces(images, engine.most_images):
+            for batch in cut(images, engine.most_images):
                 given = prepared.prepared(batch.images)
                 observer.intact(batch, engine.intact(given, image_keys(given) if holding.draws else []))
                 bar.update(len(given))
@@ -94,12 +94,3 @@ def _engine(
             "which gives the same numbers and takes longer"
         )
         return Rerun(prepared, layers, holder)
-
-
-def _pieces(images: Iterable[Batch], most: int) -> Iterator[Batch]:
-    """Cut batches that hold more images than fit."""
-    for batch in images:
-        for start in range(0, len(batch.images), most):
-            piece = slice(start, start + most)
-            labels = None if batch.labels is None else batch.labels[piece]
-            yield Batch(batch.images[piece], labels, batch.numbers[piece])

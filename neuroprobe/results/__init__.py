@@ -13,17 +13,18 @@ from neuroprobe.results.recording import Recording
 from neuroprobe.results.saved import Saved
 from neuroprobe.results.shift_invariance import ShiftInvariance
 from neuroprobe.results.tuning import Tuning
+from neuroprobe.results.unit_impact import UnitImpact
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 KINDS: dict[str, type[Saved]] = {
-    kind.kind: kind for kind in (Ablation, ClassSelectivity, Importance, Recording, Tuning, ShiftInvariance)
+    kind.kind: kind for kind in (Ablation, ClassSelectivity, Importance, Recording, Tuning, ShiftInvariance, UnitImpact)
 }
 
 __all__ = [
     "KINDS", "SELECTIVE", "STATUSES", "Ablation", "ClassSelectivity", "Importance", "Recording", "Result", "Saved",
-    "ShiftInvariance", "Tuning", "by_layer", "known_layer", "load", "named", "quartiles", "unit_index",
+    "ShiftInvariance", "Tuning", "UnitImpact", "by_layer", "known_layer", "load", "named", "quartiles", "unit_index",
 ]  # fmt: skip
 
 

@@ -1,0 +1,45 @@
+"""The result of ablating units one by one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from neuroprobe.results.base import Result, by_layer
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+
+class UnitImpact(Result):
+    """What :func:`neuroprobe.unit_impact` found: what the network loses with each unit held, alone.
+
+    ``curves[layer]`` (unit, class) is the change of each class's accuracy. After a screen, units that were not
+    confirmed have an estimated ``delta_loss`` (``estimated`` is true) and no other causal number.
+    """
+
+    kind = "unit_impact"
+    headline = "delta_loss"
+
+    def summary(self) -> pd.DataFrame:
+        """Sum up each layer: status counts, quartiles and largest change of the loss, the worst change of accuracy.
+
+        With estimates among them, how many units were run exactly.
+        """
+        grouped = by_layer(self.units["delta_loss"])
+        table = (
+            super()
+            .summary()
+            .assign(
+                max_delta_loss=grouped.max(),
+                worst_delta_accuracy=by_layer(self.units["delta_accuracy"]).min(),
+                worst_class_delta=by_layer(self.units["worst_class_delta"]).min(),
+            )
+        )
+        if self.units["estimated"].any():
+            table.insert(1, "exact", by_layer(~self.units["estimated"]).sum())
+        return table
+
+    def plot(self) -> Figure:
+        """Draw every unit's change of the loss, layer by layer."""
+        return super().plot()
