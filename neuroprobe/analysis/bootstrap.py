@@ -58,14 +58,17 @@ class Bootstrap:
 
     def add(self, rows: Sequence[int], losses: Tensor, correct: Tensor) -> None:
         """Add the losses and the answers of some rows to the images drawn last, (rows, images) each."""
-        pairs = [(place, group) for place, row in enumerate(rows) for group in self._groups_of.get(row, ())]
-        if not pairs:
+        seen = sorted({group for row in rows for group in self._groups_of.get(row, ())})
+        if not seen:
             return
-        places, groups = torch.tensor(pairs, device=losses.device).T
-        seen, slots = groups.unique(return_inverse=True)
+        slots = {group: slot for slot, group in enumerate(seen)}
+        members = np.zeros((len(seen), len(rows)), dtype=np.float32)  # how often a group has a row
+        for place, row in enumerate(rows):
+            for group in self._groups_of.get(row, ()):
+                members[slots[group], place] += 1
+        summing = torch.from_numpy(members).to(losses)
         for sums, values in zip(self._sums, (losses, correct), strict=True):
-            pooled = losses.new_zeros(len(seen), losses.shape[1]).index_add_(0, slots, values[places].to(losses))
-            sums.index_add_(0, seen, (pooled @ self._weights).double())
+            sums[seen] += (summing @ values.to(losses) @ self._weights).double()
 
     @property
     def loss(self) -> Floats:

@@ -71,12 +71,10 @@ class Outcomes:
         self._correct = logits.new_zeros(self._rows, classes, dtype=torch.float64)
 
     def _add(self, rows: Sequence[int], logits: Tensor) -> None:
-        places = torch.tensor(rows, device=logits.device)
         losses = F.cross_entropy(logits.float().movedim(2, 1), self._labels.expand(len(rows), -1), reduction="none")
         correct = logits.argmax(2) == self._labels
-        by_class = self._correct.new_zeros(len(rows), logits.shape[2]).index_add_(1, self._labels, correct.double())
-        self._losses.index_add_(0, places, losses.double().sum(1))
-        self._correct.index_add_(0, places, by_class)
+        self._losses[list(rows)] += losses.double().sum(1)
+        self._correct[list(rows)] += correct.double() @ F.one_hot(self._labels, logits.shape[2]).double()
         if self._bootstrap is not None:
             self._bootstrap.add(rows, losses, correct)
 

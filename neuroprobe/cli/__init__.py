@@ -7,7 +7,14 @@ from typing import Annotated
 import typer
 
 import neuroprobe
-from neuroprobe.cli import class_selectivity, layers, orientation, shift_invariance  # noqa: F401 - each adds its command
+from neuroprobe.cli import (  # noqa: F401 - each adds its command
+    ablate,
+    class_selectivity,
+    importance,
+    layers,
+    orientation,
+    shift_invariance,
+)
 from neuroprobe.cli.running import app
 
 __all__ = ["app"]

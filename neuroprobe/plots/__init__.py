@@ -1,9 +1,12 @@
 """Pictures of results: one function a picture, each takes a result and an optional ``ax``."""
 
+from neuroprobe.plots.ablation_curves import ablation_curves, class_damage, impact_by_layer
 from neuroprobe.plots.class_overview import class_overview, preferred_classes
 from neuroprobe.plots.class_profile import class_profile
+from neuroprobe.plots.importance import importance_agreement, importance_by_layer
 from neuroprobe.plots.index_by_layer import index_by_layer
 from neuroprobe.plots.overview import overview
+from neuroprobe.plots.selectivity_against_impact import selectivity_against_impact
 from neuroprobe.plots.shift_invariance import (
     cosines_by_layer,
     decisions_by_shift,
@@ -15,14 +18,20 @@ from neuroprobe.plots.stimulus_sheet import stimulus_sheet
 from neuroprobe.plots.tuning_curves import tuning_curves
 
 __all__ = [
+    "ablation_curves",
+    "class_damage",
     "class_overview",
     "class_profile",
     "cosines_by_layer",
     "decisions_by_shift",
+    "impact_by_layer",
+    "importance_agreement",
+    "importance_by_layer",
     "index_by_layer",
     "overview",
     "pearson_by_shift",
     "preferred_classes",
+    "selectivity_against_impact",
     "shift_compared",
     "shift_overview",
     "stimulus_sheet",

@@ -50,6 +50,13 @@ LABELS = {
     "auroc": "AUROC, preferred class against the rest",
     "mutual_information": "Information on the class (bits)",
     "sparseness": "Sparseness",
+    "delta_loss": "Change in loss when ablated (nats)",
+    "delta_accuracy": "Change in accuracy when ablated",
+    "conductance": "Conductance",
+    "gradient_x_activation": "Gradient x activation",
+    "internal_influence": "Internal influence",
+    "integrated_gradients": "Integrated gradients",
+    "deeplift": "DeepLIFT",
     "mean": "Mean response (a.u.)",
     "peak_response": "Peak response (a.u.)",
 }

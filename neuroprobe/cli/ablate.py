@@ -1,0 +1,141 @@
+"""``neuroprobe ablate MODEL --data FOLDER --by gosi``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import neuroprobe
+from neuroprobe.cli.options import (
+    BatchSize,
+    Data,
+    Device,
+    Layers,
+    Model,
+    Out,
+    Overwrite,
+    Preprocess,
+    Preprocessing,
+    Seed,
+    Weights,
+)
+from neuroprobe.cli.running import app, errors_in_one_line, network, new_folder, print_table, say_written, write
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neuroprobe.results import Ablation
+
+_FROM_GRATINGS = ("gosi", "gosi_blank", "osi", "peak_response")
+_FROM_CLASSES = ("si", "si_cv", "margin", "d_prime", "eta_squared", "sparseness")
+_COLUMNS = {"units": "units", "auc": "area", "percentile": "percentile", "delta_loss": "loss (nats)",
+            "delta_loss_low": "from", "delta_loss_high": "to", "delta_accuracy": "accuracy"}  # fmt: skip
+
+
+@app.command()
+def ablate(
+    model: Model,
+    data: Data,
+    by: Annotated[
+        str | None, typer.Option(help=f"Measured first: {', '.join(_FROM_GRATINGS)}; {', '.join(_FROM_CLASSES)}.")
+    ] = None,
+    scores: Annotated[
+        str | None,
+        typer.Option(metavar="FILE:COLUMN", help="Or a column of a table with columns layer and unit (CSV)."),
+    ] = None,
+    fractions: Annotated[str, typer.Option(help="A count, spread over 0 to 1, or fractions: 0.25,0.5.")] = "11",
+    orders: Annotated[str, typer.Option(help="Of top, bottom, random, matched.")] = "top,bottom,random",
+    repeats: Annotated[int, typer.Option(help="Random and matched sets; 199 or more for a p.")] = 20,
+    value: Annotated[
+        str, typer.Option(help="What units are held at: zero, mean, resample, noise or a number.")
+    ] = "zero",
+    site: Annotated[str, typer.Option(help="address, or post_norm for the normalisation that follows.")] = "address",
+    pooled: Annotated[bool, typer.Option("--pooled", help="Rank the units of all layers together.")] = False,
+    weights: Weights = None,
+    layers: Layers = None,
+    preprocess: Preprocessing = Preprocess.AUTO,
+    seed: Seed = 0,
+    batch_size: BatchSize = None,
+    device: Device = None,
+    out: Out = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Ablate growing sets of units in the order of a score, and measure loss and accuracy."""
+    with errors_in_one_line(), new_folder(out, "ablation", overwrite=overwrite) as folder:
+        how: dict[str, Any] = {
+            "preprocess": preprocess.value_in_python, "batch_size": batch_size, "device": device, "seed": seed,
+        }  # fmt: skip
+        loaded = network(model, weights, seed)
+        result = neuroprobe.ablation(
+            loaded,
+            data,
+            _column(scores) if by is None else _measured(loaded, data, layers, by, scores, how),
+            layers,
+            fractions=_fractions(fractions),
+            orders=_words(orders),
+            repeats=repeats,
+            value=_number_or_word(value),
+            site=site,
+            per_layer=not pooled,
+            **how,
+        )
+        print_table(_printed(result), title=_title(result))
+        if folder is not None:
+            write(result, folder)
+    if out is not None:
+        say_written(result, out)
+
+
+def _measured(model: Any, data: Any, layers: Any, by: str, scores: str | None, how: dict[str, Any]) -> pd.Series[Any]:
+    """Measure the score that units are ranked by."""
+    if scores is not None:
+        raise ValueError(f"units are ranked by one score: leave out --by {by} or --scores {scores}")
+    if by in _FROM_GRATINGS:
+        return neuroprobe.orientation(model, layers, permutations=0, **how).units[by]
+    if by in _FROM_CLASSES:
+        return neuroprobe.class_selectivity(model, data, layers, permutations=0, **how).units[by]
+    raise ValueError(f"--by must be one of {', '.join((*_FROM_GRATINGS, *_FROM_CLASSES))}; {by!r} came")
+
+
+def _column(scores: str | None) -> pd.Series[Any]:
+    """Read a column of a saved table."""
+    import pandas as pd
+
+    path, colon, column = (scores or "").rpartition(":")
+    if not colon:
+        raise ValueError(f"say what units are ranked by: --by gosi, or --scores units.csv:gosi; {scores!r} came")
+    table = pd.read_csv(path)
+    for name in ("layer", "unit", column):
+        if name not in table:
+            raise ValueError(f"{path} has no column {name!r}; it has {', '.join(map(str, table.columns))}")
+    return table.set_index(["layer", "unit"])[column]
+
+
+def _fractions(text: str) -> int | list[float]:
+    try:
+        return int(text) if text.isdigit() and int(text) > 1 else [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise ValueError(f"--fractions is a count from 2 (11), or fractions (0.25,0.5); {text!r} came") from error
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",")]
+
+
+def _number_or_word(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _printed(result: Ablation) -> pd.DataFrame:
+    return result.table[list(_COLUMNS)].rename(columns=_COLUMNS).reset_index()
+
+
+def _title(result: Ablation) -> str:
+    intact = result.curve(result.layer_names[0]).isel(order=0, repeat=0, fraction=0)
+    share = f"{100 * result.table['fraction'].iloc[0]:.3g}% of units"
+    of = f"loss {float(intact.loss):.3f}, accuracy {float(intact.accuracy):.3f} intact"
+    return f"{result.meta['model']} by {result.meta['scores']}: {of}; change with {share} ablated"

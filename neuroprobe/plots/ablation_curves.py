@@ -1,0 +1,179 @@
+"""What ablating sets of units does: along the curves, layer by layer, class by class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neuroprobe.plots.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    LEGEND_ROW,
+    PURPLE,
+    VERMILION,
+    layer_ticks,
+    new_axes,
+    plain_numbers,
+    shorten,
+    styled,
+)
+from neuroprobe.results import named
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+
+    from neuroprobe.results import Ablation
+
+_COLOURS = {"top": VERMILION, "bottom": BLUE, "random": GREY, "matched": GREEN, "noise": PURPLE}
+_MEASURES = {"accuracy": "Accuracy", "loss": "Loss (nats)"}
+_AXES = {"fraction": "Fraction of units ablated", "scale": "Noise (SD of the unit)"}
+_SETS_SPAN = (0.025, 0.975)  # quantiles of the sets drawn by chance
+_MOST_CLASSES = 20
+
+
+@styled
+def ablation_curves(
+    result: Ablation, layer: str | None = None, measure: str = "accuracy", ax: Axes | None = None
+) -> Axes:
+    """Draw a layer's accuracy or loss as units go, a line an order.
+
+    Bars on the lines of single sets are 95% intervals over images, paired with the intact network. Orders drawn by
+    chance are the mean of their sets, in a band that holds 95% of them.
+    """
+    named("measure", measure, _MEASURES)
+    curves, axes = result.curve(layer), ax or new_axes(3.5, 2.4)
+    intact = float(curves[measure].isel({"order": 0, "repeat": 0, result.axis: 0}))
+    if result.axis == "scale":
+        axes.axhline(intact, color=INK, lw=0.7, ls="--", label="Intact")
+        axes.set_xscale("log")
+        curves = curves.isel(scale=slice(1, None))
+    for order in result.orders:
+        _draw_line(axes, curves.sel(order=order), measure, intact, result.axis)
+    axes.set(xlabel=_AXES[result.axis], ylabel=_MEASURES[measure], title=_title(result, layer))
+    axes.set_ylim(0, 1.02 if measure == "accuracy" else None)
+    plain_numbers(axes.yaxis, 5)
+    axes.legend(loc="best")
+    return axes
+
+
+@styled
+def impact_by_layer(
+    result: Ablation, measure: str = "loss", level: float | None = None, ax: Axes | None = None
+) -> Axes:
+    """Draw what ablating the same share of each layer does: single sets with their 95% interval over images.
+
+    Orders drawn by chance are a dash, the mean of their sets, in a bar that holds 95% of them. The share is the level
+    of the curves nearest to ``level``, by default that of the table.
+    """
+    named("measure", measure, _MEASURES)
+    names = result.layer_names
+    axes = ax or new_axes(max(3.5, min(7, 0.35 * len(names) + 0.8)), 2.4)
+    at = [_at(result, result.curves[name], level) for name in names]
+    axes.axhline(0, color=INK, lw=0.6)
+    width = 0.8 / len(result.orders)
+    for number, order in enumerate(result.orders):
+        places = np.arange(len(names)) + width * (number - (len(result.orders) - 1) / 2)
+        _draw_impacts(axes, places, [curves.sel(order=order) for curves in at], measure, width)
+    axes.set_ylabel(f"Change in {_MEASURES[measure][0].lower()}{_MEASURES[measure][1:]}")
+    axes.set_title(_held(result, float(at[0][result.axis])), loc="left")
+    plain_numbers(axes.yaxis, 5)
+    layer_ticks(axes, names)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), **LEGEND_ROW)
+    return axes
+
+
+@styled
+def class_damage(
+    result: Ablation, layer: str | None = None, level: float | None = None, ax: Axes | None = None
+) -> Axes:
+    """Draw the change of each class's accuracy, the class that the first order hits most on top.
+
+    Single sets are dots; orders drawn by chance a dash, the mean of their sets, in a bar that holds 95% of them. Of
+    many classes the 20 hit most are drawn.
+    """
+    curves = result.curve(layer)
+    change = _at(result, curves, level).class_accuracy - curves.class_accuracy.isel({result.axis: 0})
+    hit = change.isel(order=0).mean("repeat").dropna("class").sortby(change.isel(order=0).mean("repeat"))
+    shown = hit["class"].to_numpy()[:_MOST_CLASSES]
+    axes = ax or new_axes(3.5, 0.9 + 0.16 * len(shown))
+    axes.axvline(0, color=INK, lw=0.6)
+    places = -np.arange(len(shown))
+    for order in result.orders:
+        _draw_classes(axes, places, change.sel({"order": order, "class": shown}))
+    axes.set_yticks(places, [shorten(str(name)) for name in shown])
+    axes.set_xlabel("Change in accuracy of the class")
+    plain_numbers(axes.xaxis, 5)
+    axes.set_title(f"{_title(result, layer)}: {_held(result, float(change[result.axis])).lower()}", loc="left")
+    axes.legend(loc="lower left")
+    return axes
+
+
+def _draw_line(axes: Axes, curves: xr.Dataset, measure: str, intact: float, axis: str) -> None:
+    sets = _sets(curves[measure])
+    order, levels = str(curves["order"].values), curves[axis].to_numpy()
+    colour, mean = _COLOURS[order], sets.mean("repeat").to_numpy()
+    if sets.sizes["repeat"] > 1:
+        axes.fill_between(levels, *sets.quantile(_SETS_SPAN, "repeat").to_numpy(), color=colour, alpha=0.25, lw=0)
+        axes.plot(levels, mean, color=colour, label=_label(sets))
+    else:
+        low, high = (intact + curves[f"delta_{measure}_{end}"].to_numpy() for end in ("low", "high"))
+        axes.vlines(levels, low, high, color=colour, lw=0.8)
+        axes.plot(levels, mean, "o-", color=colour, mec="white", mew=0.4, label=_label(sets))
+
+
+def _draw_impacts(axes: Axes, places: np.ndarray, layers: list[xr.Dataset], measure: str, width: float) -> None:
+    """Draw one order's impact in every layer; each dataset is one layer at one level."""
+    name = f"delta_{measure}"
+    colour = _COLOURS[str(layers[0]["order"].values)]
+    means = [float(layer[name]) for layer in layers]
+    sets = [_sets(layer[measure] - layer[measure].mean("repeat") + layer[name]) for layer in layers]
+    if sets[0].sizes["repeat"] > 1:
+        low, high = np.array([each.quantile(_SETS_SPAN, "repeat") for each in sets]).T
+        axes.bar(places, high - low, 0.7 * width, low, color=colour, alpha=0.35, lw=0)
+        axes.hlines(means, places - 0.35 * width, places + 0.35 * width, color=colour, lw=1.2, label=_label(sets[0]))
+    else:
+        low, high = ([float(layer[f"{name}_{end}"]) for layer in layers] for end in ("low", "high"))
+        axes.vlines(places, low, high, color=colour, lw=1)
+        axes.plot(places, means, "o", color=colour, mec="white", mew=0.4, ms=3.6, label=_label(sets[0]))
+
+
+def _draw_classes(axes: Axes, places: np.ndarray, change: xr.DataArray) -> None:
+    sets = _sets(change)
+    colour, mean = _COLOURS[str(change["order"].values)], sets.mean("repeat").to_numpy()
+    if sets.sizes["repeat"] > 1:
+        low, high = sets.quantile(_SETS_SPAN, "repeat").to_numpy()
+        axes.barh(places, high - low, 0.6, low, color=colour, alpha=0.35, lw=0)
+        axes.vlines(mean, places - 0.3, places + 0.3, color=colour, lw=1.2, label=_label(sets))
+    else:
+        axes.plot(mean, places, "o", color=colour, mec="white", mew=0.4, ms=4, label=_label(sets))
+
+
+def _sets(values: xr.DataArray) -> xr.DataArray:
+    """Leave out the repeats of which an order has no set."""
+    return values.dropna("repeat", how="all")
+
+
+def _label(sets: xr.DataArray) -> str:
+    order, count = str(sets["order"].values).capitalize(), sets.sizes["repeat"]
+    return f"{order} ({count} draws)" if count > 1 else order
+
+
+def _at(result: Ablation, curves: xr.Dataset, level: float | None) -> xr.Dataset:
+    """Return the curves at the level nearest to one, by default at that of the table."""
+    wanted = float(result.table[result.axis].iloc[0]) if level is None else level
+    return curves.sel({result.axis: wanted}, method="nearest")
+
+
+def _held(result: Ablation, level: float) -> str:
+    if result.axis == "scale":
+        return f"Noise of {level:.2g} SD"
+    return f"{100 * level:.3g}% of units ablated"
+
+
+def _title(result: Ablation, layer: str | None) -> str:
+    name = layer or result.layer_names[0]
+    return "All layers, pooled" if name == "all" else shorten(name, 30)

@@ -1,0 +1,56 @@
+"""Do selective units matter more? Each unit's score against what ablating it does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import numpy as np
+
+from neuroprobe.analysis.rank_agreement import POOLED, rank_agreement
+from neuroprobe.analysis.rank_correlation import partial_spearman
+from neuroprobe.plots.style import INK, LABELS, new_axes, plain_numbers, shorten, styled
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+_SHADES = mpl.colormaps["viridis"](np.linspace(0, 0.9, 256))  # without its yellow, faint on white
+_NAMED_LAYERS = 10  # with more, the legend names the first, the last and some between
+
+
+@styled
+def selectivity_against_impact(
+    score: pd.Series[Any], impact: pd.Series[Any], activity: pd.Series[Any] | None = None, ax: Axes | None = None
+) -> Axes:
+    """Draw a score of every unit against the impact of ablating it, darker layers first, with Spearman's rho of each.
+
+    Args:
+        score: a column of a unit table (``tuning.units.gosi``).
+        impact: a column of another (``impact.units.delta_loss``); units in both are drawn.
+        activity: a column of a third (``recording.units["mean"]``): rho at equal ranks of it is printed behind the
+            bar, since active units may have more of both.
+        ax: where to draw; a new figure by default.
+    """
+    axes = ax or new_axes(4.6, 2.8)
+    score, effect = score.astype(float).rename(str(score.name)), impact.astype(float)
+    rho = rank_agreement(score.to_frame(), effect.to_frame(), str(impact.name))["spearman"].droplevel("method")
+    held = partial_spearman(score, effect, activity.astype(float)) if activity is not None else None
+    layers = [layer for layer in rho.index if layer != POOLED]
+    shades = _SHADES[np.linspace(0, 255, len(layers)).astype(int)]
+    named = set(np.linspace(0, len(layers) - 1, min(len(layers), _NAMED_LAYERS)).astype(int))
+    axes.axhline(0, color=INK, lw=0.6)
+    for place, (layer, shade) in enumerate(zip(layers, shades, strict=True)):
+        label = f"{shorten(layer)} {_rho(layer, rho, held)}" if place in named else None
+        x, y = score.loc[[layer]].align(effect.loc[[layer]], join="inner")
+        axes.plot(x, y, "o", color=shade, ms=2.6, mew=0, alpha=0.75, label=label, rasterized=len(x) > 1000)
+    axes.set(xlabel=LABELS.get(str(score.name), str(score.name)), ylabel=LABELS.get(str(impact.name), str(impact.name)))
+    axes.set_title(f"All units pooled: {_rho(POOLED, rho, held)}", loc="left")
+    plain_numbers(axes.yaxis, 5)
+    header = "Spearman's $\\rho$" + (" | at equal activity" if held is not None else "")
+    axes.legend(title=header, title_fontsize=6.5, loc="center left", bbox_to_anchor=(1, 0.5), alignment="left")
+    return axes
+
+
+def _rho(layer: str, rho: pd.Series[float], held: pd.Series[float] | None) -> str:
+    return f"{rho[layer]:+.2f}" + (f" | {held[layer]:+.2f}" if held is not None else "")
