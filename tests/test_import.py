@@ -19,7 +19,9 @@ def test_the_front_door_loads_nothing_slow():
     assert loaded("import neuroprobe", SLOW) == "[]"
 
 
-@pytest.mark.parametrize("name", ["orientation", "layers", "record", "Probe", "load_network", "shift_invariance"])
+@pytest.mark.parametrize(
+    "name", ["orientation", "importance", "layers", "record", "Probe", "load_network", "shift_invariance"]
+)
 def test_computing_loads_neither_plots_nor_tables(name):
     assert loaded(f"import neuroprobe; neuroprobe.{name}", PLOTTING_AND_TABLES) == "[]"
 

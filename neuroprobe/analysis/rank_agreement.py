@@ -25,7 +25,8 @@ def rank_agreement(scores: pd.DataFrame, impact: pd.DataFrame, effect: str = "de
 
     Args:
         scores: unit table (layer, unit) with a column a score.
-        impact: unit table with the exact effects of holding each unit; units of ``scores`` alone are left out.
+        impact: unit table with the exact effects of holding each unit; units of one table alone are left out, as are
+            those that a column ``estimated`` marks.
         effect: the column of ``impact``.
 
     Returns:
@@ -37,7 +38,9 @@ def rank_agreement(scores: pd.DataFrame, impact: pd.DataFrame, effect: str = "de
     """
     import pandas as pd
 
-    effects = impact[named("column of effects", effect, impact.columns)].astype(float).rename(effect)
+    effects = impact[named("column of effects", effect, impact.columns)].astype(float)
+    if "estimated" in impact:
+        effects = effects[~impact["estimated"].astype(bool)]
     both = scores.join(effects, how="inner")  # keeps the order of scores
     if both.empty:
         raise ValueError(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from neuroprobe.results.base import Result, by_layer
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 
 class Importance(Result):
@@ -37,8 +38,28 @@ class Importance(Result):
         sums = {f"sum_{method}": by_layer(self.units[method]).sum() for method in self.methods}
         return super().summary().assign(**sums)
 
-    def agreement(self, impact: pd.DataFrame) -> pd.DataFrame:
-        """Rank-correlate each method with the exact effects of ablation: see ``analysis.rank_agreement``."""
+    def agreement(self, impact: Result | pd.DataFrame) -> pd.DataFrame:
+        """Return Spearman's rho of each method with the exact effect of ablation on the loss.
+
+        Args:
+            impact: what :func:`neuroprobe.unit_impact` found, or any unit table with a column ``delta_loss``.
+
+        Returns:
+            A DataFrame, a row a (``layer``, ``method``), the last layer ``all``: ``spearman``, ``units``.
+        """
         from neuroprobe.analysis.rank_agreement import rank_agreement
 
-        return rank_agreement(self.units[self.methods], impact)
+        table = impact.units if isinstance(impact, Result) else impact
+        return rank_agreement(self.units[self.methods], table)
+
+    def plot(self) -> Figure:
+        """Draw every unit's importance by the first method, layer by layer."""
+        from neuroprobe import plots
+
+        return cast("Figure", plots.importance_by_layer(self).figure)
+
+    def _picture(self) -> str:
+        from neuroprobe.plots import importance_by_layer
+        from neuroprobe.plots.style import as_img, unseen_axes
+
+        return as_img(importance_by_layer(self, ax=unseen_axes(7, 2)).figure)
