@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +83,16 @@ def open_images(
         data = _in_order(data)
         return Images(data, any_range, _class_names(data.dataset), "DataLoader")
     dataset = _as_dataset(data, shape)
-    loader = DataLoader(dataset, batch_size or _batch_size(dataset, shape), collate_fn=_collated)
+    collate = _as_taken if isinstance(dataset, _Tensors) else _collated
+    loader = DataLoader(dataset, batch_size or _batch_size(dataset, shape), collate_fn=collate)
     return Images(loader, any_range, _class_names(dataset), _source(data))
+
+
+class _Tensors(TensorDataset):
+    """Tensors of which a loader takes a batch at once: image by image takes a hundredth of a small network's pass."""
+
+    def __getitems__(self, numbers: list[int]) -> tuple[Tensor, ...]:
+        return tuple(tensor[numbers] for tensor in self.tensors)
 
 
 def suggested_batch(height: int, width: int) -> int:
@@ -104,16 +113,19 @@ def check_images(images: Tensor, *, any_range: bool, first: int = 0) -> None:
     _check_axes(images)
     if not images.is_floating_point():
         raise ValueError(f"images must be floating, in [0, 1]; {images.dtype} came: divide by 255 if they count to 255")
-    bad = ~torch.isfinite(images).flatten(1).all(1)
-    if bad.any():
+    if not images.numel():
+        return
+    lowest, highest = map(float, torch.aminmax(images))  # one pass over the pixels; NaN comes through as NaN
+    if not isfinite(lowest) or not isfinite(highest):
+        bad = ~torch.isfinite(images).flatten(1).all(1)
         number = first + int(bad.nonzero()[0])
         raise ValueError(
             f"images must be finite; image {number} has NaN or infinite values ({int(bad.sum())} in its batch)"
         )
-    if not any_range and len(images) and (images.min() < -_RANGE_SLACK or images.max() > 1 + _RANGE_SLACK):
+    if not any_range and (lowest < -_RANGE_SLACK or highest > 1 + _RANGE_SLACK):
         raise ValueError(
-            f"images must be in [0, 1] to be normalised; values from {float(images.min()):.3g} to "
-            f"{float(images.max()):.3g} came: scale them, or pass preprocess=None if they are normalised already"
+            f"images must be in [0, 1] to be normalised; values from {lowest:.3g} to {highest:.3g} came: scale them, "
+            "or pass preprocess=None if they are normalised already"
         )
 
 
@@ -143,11 +155,11 @@ def _as_dataset(data: Any, shape: tuple[int, int, int] | None) -> Dataset[Any]:
     if isinstance(data, Tensor | np.ndarray):
         images = torch.as_tensor(data)
         _check_axes(images)
-        return TensorDataset(images)
+        return _Tensors(images)
     if isinstance(data, tuple | list) and len(data) == 2 and np.ndim(data[0]) == 4:
         images = torch.as_tensor(data[0])
         _check_axes(images)
-        return TensorDataset(images, _checked_labels(data[1], len(images)))
+        return _Tensors(images, _checked_labels(data[1], len(images)))
     if isinstance(data, Dataset) or (hasattr(data, "__getitem__") and hasattr(data, "__len__")):
         return data
     raise TypeError(
@@ -192,6 +204,10 @@ def _batch_size(dataset: Any, shape: tuple[int, int, int] | None) -> int:
     if isinstance(dataset, TensorDataset) and dataset.tensors[0].ndim == 4:
         return suggested_batch(*dataset.tensors[0].shape[2:])
     return suggested_batch(*(shape or (3, 224, 224))[1:])
+
+
+def _as_taken(batch: Any) -> Any:
+    return batch
 
 
 def _collated(items: list[Any]) -> Any:

@@ -274,3 +274,13 @@ def test_bad_labels(labels, message):
 def test_bad_labels_of_a_dataset():
     with pytest.raises(ValueError, match=r"whole numbers from 0; torch\.float64 came"):
         read([(image, 0.5) for image in grey()])
+
+
+def test_tensors_are_taken_a_batch_at_once_and_copied(monkeypatch):
+    images, labels = torch.rand(5, 3, 4, 4), torch.arange(5)
+    monkeypatch.setattr(TensorDataset, "__getitem__", lambda *_: pytest.fail("an image was taken by itself"))
+    batches = list(open_images((images, labels), batch_size=2))
+    assert [batch.labels.tolist() for batch in batches] == [[0, 1], [2, 3], [4]]
+    assert torch.equal(torch.cat([batch.images for batch in batches]), images)
+    batches[0].images.zero_()
+    assert images[0].max() > 0
