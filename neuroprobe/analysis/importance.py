@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from neuroprobe.addresses import choose
 from neuroprobe.analysis.attribution import SCORES, Attribute, Conductance, GradientXActivation, Setting
 from neuroprobe.analysis.captum_methods import PATH_METHODS, DeepLift, PathMethod
 from neuroprobe.analysis.unit_totals import UnitTotals
-from neuroprobe.data import Batch, Data, check_images, open_images, suggested_batch
+from neuroprobe.data import Batch, Data, check_images, cut, open_images, suggested_batch
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.progress import progress_bar
 from neuroprobe.provenance import made_from
@@ -110,7 +110,7 @@ def importance(
         totals = UnitTotals(methods, found)
         at_once = batch_size or max(1, suggested_batch(*sample.shape[2:]) // _MAPS_KEPT)
         with progress_bar("attributing", images.count, shown=progress) as bar:
-            for batch in _cut(batches, at_once):
+            for batch in cut(batches, at_once):
                 inputs = prepared.prepared(batch.images)
                 targets = _targets(target, batch, totals.respond(prepared, inputs))
                 for name, attribute in attributes.items():
@@ -131,14 +131,6 @@ def importance(
         },
     }
     return Importance(totals.table(), {}, meta)
-
-
-def _cut(batches: Iterable[Batch], most: int) -> Iterator[Batch]:
-    """Cut batches to at most so many images."""
-    for batch in batches:
-        for numbers in torch.arange(len(batch.images)).split(most):
-            labels = None if batch.labels is None else batch.labels[numbers]
-            yield Batch(batch.images[numbers], labels, batch.numbers[numbers])
 
 
 def _targets(target: str, batch: Batch, logits: Tensor) -> Tensor:

@@ -171,6 +171,13 @@ def test_agreement_with_ablation(cnn7, data):
     assert table.index.unique("layer").tolist() == ["relu5", "relu7", "all"]
 
 
+def test_deep_units_rank_as_exact_ablation_ranks_them(cnn7, photographs):
+    data = tuple(part[:60] for part in photographs)
+    impact = neuroprobe.unit_impact(cnn7, data, "relu6")
+    slopes = importance(cnn7, data, "relu6", method="gradient_x_activation", of="log_probability")
+    assert slopes.agreement(impact).spearman["relu6", "gradient_x_activation"] > 0.8
+
+
 # What is refused
 
 
