@@ -26,7 +26,7 @@ from neuroprobe.analysis.unit_sets import (
     rankings,
     set_sizes,
 )
-from neuroprobe.data import Data, Images, open_images
+from neuroprobe.data import Data, Images
 from neuroprobe.holding import Holding
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.provenance import made_from
@@ -99,7 +99,7 @@ def ablation(
         unit_axis: the axis that counts the units, for layers where it is found wrong.
         tokens: which tokens of a token layer are read for mean activity: ``"patch"``, ``"cls"``, ``"all"``.
         dtype: ``torch.bfloat16`` or ``torch.float16`` to run the network in lower precision.
-        memory: bytes that ablated copies of a batch may take; None for what suits the machine.
+        memory: bytes that a batch may keep; None for 1 GiB.
 
     Returns:
         An ``Ablation``: ``.curves[layer]`` (or ``"all"``) with loss (nats), accuracy and accuracy by class at each
@@ -116,8 +116,7 @@ def ablation(
     whole_number("seed", seed, least=0)
     holding = Holding(value=value, site=site, per_position=per_position, scale=scale, seed=seed)
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
-    shape = prepared.expected.size if prepared.expected else None
-    images = open_images(data, batch_size=batch_size, shape=shape, any_range=preprocess is None)
+    images = prepared.open(data, batch_size=batch_size)
     found = found_layers(prepared, images, unit_axis)
     scored = scored_units(scores, found, layers)
     how: dict[str, Any] = {"unit_axis": unit_axis, "progress": progress}

@@ -13,7 +13,7 @@ from neuroprobe.addresses import Layer, choose
 from neuroprobe.analysis.indices import Floats
 from neuroprobe.analysis.sweeps import SCALE, Sweep
 from neuroprobe.analysis.trial_runs import found_layers, measured, result_of
-from neuroprobe.data import Data, open_images
+from neuroprobe.data import Data
 from neuroprobe.holding import Holding
 from neuroprobe.preparation import Preprocess, prepare
 from neuroprobe.provenance import made_from
@@ -83,8 +83,7 @@ def noise_curves(
     whole_number("repeats", repeats, least=1)
     whole_number("seed", seed)
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
-    shape = prepared.expected.size if prepared.expected else None
-    images = open_images(data, batch_size=batch_size, shape=shape, any_range=preprocess is None)
+    images = prepared.open(data, batch_size=batch_size)
     used = choose(found_layers(prepared, images, unit_axis), layers)
     trials = _trials(used, per_layer=per_layer)
     sweeps = [

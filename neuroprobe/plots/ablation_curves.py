@@ -33,6 +33,7 @@ _MEASURES = {"accuracy": "Accuracy", "loss": "Loss (nats)"}
 _AXES = {"fraction": "Fraction of units ablated", "scale": "Noise (SD of the unit)"}
 _SETS_SPAN = (0.025, 0.975)  # quantiles of the sets drawn by chance
 _MOST_CLASSES = 20
+_SLOT = 0.66  # of the distance between layers
 
 
 @styled
@@ -74,9 +75,10 @@ def impact_by_layer(
     axes = ax or new_axes(max(3.5, min(7, 0.35 * len(names) + 0.8)), 2.4)
     at = [_at(result, result.curves[name], level) for name in names]
     axes.axhline(0, color=INK, lw=0.6)
-    width = 0.8 / len(result.orders)
-    for number, order in enumerate(result.orders):
-        places = np.arange(len(names)) + width * (number - (len(result.orders) - 1) / 2)
+    for order in sorted(result.orders, key=_is_one_set):  # single sets lie over the bars
+        beside = [other for other in result.orders if _is_one_set(other) == _is_one_set(order)]
+        width = _SLOT / len(beside)
+        places = np.arange(len(names)) + width * (beside.index(order) - (len(beside) - 1) / 2)
         _draw_impacts(axes, places, [curves.sel(order=order) for curves in at], measure, width)
     axes.set_ylabel(f"Change in {_MEASURES[measure][0].lower()}{_MEASURES[measure][1:]}")
     axes.set_title(_held(result, float(at[0][result.axis])), loc="left")
@@ -96,10 +98,11 @@ def class_damage(
     many classes the 20 hit most are drawn.
     """
     curves = result.curve(layer)
-    change = _at(result, curves, level).class_accuracy - curves.class_accuracy.isel({result.axis: 0})
-    hit = change.isel(order=0).mean("repeat").dropna("class").sortby(change.isel(order=0).mean("repeat"))
-    shown = hit["class"].to_numpy()[:_MOST_CLASSES]
-    axes = ax or new_axes(3.5, 0.9 + 0.16 * len(shown))
+    at = _at(result, curves, level)
+    change = at.class_accuracy - curves.class_accuracy.isel({result.axis: 0})
+    first = change.isel(order=0).mean("repeat").dropna("class")
+    shown = first.sortby(first)["class"].to_numpy()[:_MOST_CLASSES]
+    axes = ax or new_axes(4.6, 0.9 + 0.16 * len(shown))
     axes.axvline(0, color=INK, lw=0.6)
     places = -np.arange(len(shown))
     for order in result.orders:
@@ -107,8 +110,8 @@ def class_damage(
     axes.set_yticks(places, [shorten(str(name)) for name in shown])
     axes.set_xlabel("Change in accuracy of the class")
     plain_numbers(axes.xaxis, 5)
-    axes.set_title(f"{_title(result, layer)}: {_held(result, float(change[result.axis])).lower()}", loc="left")
-    axes.legend(loc="lower left")
+    axes.set_title(f"{_title(result, layer)}: {_held(result, float(at[result.axis])).lower()}", loc="left")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return axes
 
 
@@ -133,8 +136,8 @@ def _draw_impacts(axes: Axes, places: np.ndarray, layers: list[xr.Dataset], meas
     sets = [_sets(layer[measure] - layer[measure].mean("repeat") + layer[name]) for layer in layers]
     if sets[0].sizes["repeat"] > 1:
         low, high = np.array([each.quantile(_SETS_SPAN, "repeat") for each in sets]).T
-        axes.bar(places, high - low, 0.7 * width, low, color=colour, alpha=0.35, lw=0)
-        axes.hlines(means, places - 0.35 * width, places + 0.35 * width, color=colour, lw=1.2, label=_label(sets[0]))
+        axes.bar(places, high - low, 0.9 * width, low, color=colour, alpha=0.35, lw=0)
+        axes.hlines(means, places - 0.45 * width, places + 0.45 * width, color=colour, lw=1.2, label=_label(sets[0]))
     else:
         low, high = ([float(layer[f"{name}_{end}"]) for layer in layers] for end in ("low", "high"))
         axes.vlines(places, low, high, color=colour, lw=1)
@@ -150,6 +153,10 @@ def _draw_classes(axes: Axes, places: np.ndarray, change: xr.DataArray) -> None:
         axes.vlines(mean, places - 0.3, places + 0.3, color=colour, lw=1.2, label=_label(sets))
     else:
         axes.plot(mean, places, "o", color=colour, mec="white", mew=0.4, ms=4, label=_label(sets))
+
+
+def _is_one_set(order: str) -> bool:
+    return order in ("top", "bottom")
 
 
 def _sets(values: xr.DataArray) -> xr.DataArray:

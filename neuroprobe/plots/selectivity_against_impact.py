@@ -23,13 +23,13 @@ _NAMED_LAYERS = 10  # with more, the legend names the first, the last and some b
 def selectivity_against_impact(
     score: pd.Series[Any], impact: pd.Series[Any], activity: pd.Series[Any] | None = None, ax: Axes | None = None
 ) -> Axes:
-    """Draw a score of every unit against the impact of ablating it, darker layers first, with Spearman's rho of each.
+    """Draw a score of every unit against the impact of ablating it, darker the earlier its layer, with Spearman's rho.
 
     Args:
         score: a column of a unit table (``tuning.units.gosi``).
         impact: a column of another (``impact.units.delta_loss``); units in both are drawn.
-        activity: a column of a third (``recording.units["mean"]``): rho at equal ranks of it is printed behind the
-            bar, since active units may have more of both.
+        activity: a column of a third (``recording.units["mean"]``): rho at equal ranks of it is printed in brackets,
+            since active units may have more of both.
         ax: where to draw; a new figure by default.
     """
     axes = ax or new_axes(4.6, 2.8)
@@ -41,16 +41,20 @@ def selectivity_against_impact(
     named = set(np.linspace(0, len(layers) - 1, min(len(layers), _NAMED_LAYERS)).astype(int))
     axes.axhline(0, color=INK, lw=0.6)
     for place, (layer, shade) in enumerate(zip(layers, shades, strict=True)):
-        label = f"{shorten(layer)} {_rho(layer, rho, held)}" if place in named else None
+        label = f"{shorten(layer)}: {_rho(layer, rho, held)}" if place in named else None
         x, y = score.loc[[layer]].align(effect.loc[[layer]], join="inner")
-        axes.plot(x, y, "o", color=shade, ms=2.6, mew=0, alpha=0.75, label=label, rasterized=len(x) > 1000)
+        axes.plot(x, y, "o", color=shade, ms=2.6, mew=0, alpha=0.75, label=label, zorder=3 - place / len(layers))
     axes.set(xlabel=LABELS.get(str(score.name), str(score.name)), ylabel=LABELS.get(str(impact.name), str(impact.name)))
-    axes.set_title(f"All units pooled: {_rho(POOLED, rho, held)}", loc="left")
+    axes.plot([], [], " ", label=f"All units: {_rho(POOLED, rho, held)}")
     plain_numbers(axes.yaxis, 5)
-    header = "Spearman's $\\rho$" + (" | at equal activity" if held is not None else "")
+    header = "Spearman's $\\rho$" + (" (at equal activity)" if held is not None else "")
     axes.legend(title=header, title_fontsize=6.5, loc="center left", bbox_to_anchor=(1, 0.5), alignment="left")
     return axes
 
 
 def _rho(layer: str, rho: pd.Series[float], held: pd.Series[float] | None) -> str:
-    return f"{rho[layer]:+.2f}" + (f" | {held[layer]:+.2f}" if held is not None else "")
+    return _signed(rho[layer]) + (f" ({_signed(held[layer])})" if held is not None else "")
+
+
+def _signed(number: float) -> str:
+    return f"{number:+.2f}".replace("-", "\N{MINUS SIGN}") if np.isfinite(number) else "none"
