@@ -15,7 +15,7 @@ from torch import nn
 from neuroprobe.addresses import Layer
 from neuroprobe.networks.expected import network_name
 
-_PACKAGES = ("neuroprobe", "torch", "torchvision", "numpy", "scipy", "pandas", "xarray", "zarr")
+_PACKAGES = ("neuroprobe", "torch", "torchvision", "captum", "numpy", "scipy", "pandas", "xarray", "zarr")
 
 
 def made_from(model: nn.Module, layers: Sequence[Layer]) -> dict[str, Any]:
