@@ -44,7 +44,12 @@ class Setting:
 
     def scores(self, inputs: Tensor) -> Tensor:
         """Return the score of every class (images, classes)."""
-        return SCORES[self.score](logits_of(self.prepared.forward(inputs)))
+        # of a copy, for a network may write into its input, and autograd lets nobody write into a leaf
+        return SCORES[self.score](logits_of(self.prepared.forward(inputs.clone())))
+
+    def baselines(self, inputs: Tensor) -> Tensor:
+        """Return the baseline for each of the inputs."""
+        return self.baseline.expand_as(inputs).clone()
 
     def by_unit(self, layer: Layer, attribution: Tensor) -> Tensor:
         """Return an attribution in the shape of a layer's output as (images, units)."""
@@ -71,8 +76,7 @@ class Slopes:
         layers = self._setting.layers
         self._edges.clear()
         with torch.enable_grad(), tapping(self._setting.prepared.model, layers, self._keep):
-            # a copy, for a network may write into its input, and autograd lets nobody write into a leaf
-            scores = self._setting.scores(inputs.detach().requires_grad_().clone())
+            scores = self._setting.scores(inputs.detach().requires_grad_())
             total = scores.gather(1, targets[:, None]).sum()  # in eval mode images do not meet: each keeps its own
         refuse_skipped(layers, self._edges)
         gradients = torch.autograd.grad(total, [self._edges[layer.name] for layer in layers], allow_unused=True)

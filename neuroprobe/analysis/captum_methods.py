@@ -65,10 +65,10 @@ class PathMethod:
         from captum import attr
 
         model = self._setting.prepared.model
-        with _cleaned_up(model):
+        with _cleaned_up(model), _written_into_explained(layer):
             return getattr(attr, self._class)(self._setting.scores, _module(model, layer)).attribute(
                 inputs,
-                self._setting.baseline.expand_as(inputs),
+                self._setting.baselines(inputs),
                 target=targets,
                 n_steps=self._setting.steps,
                 internal_batch_size=len(inputs),  # one step at a time: memory does not grow with steps
@@ -100,7 +100,7 @@ class DeepLift:
 
         model = self._setting.prepared.model
         inputs = inputs.detach().clone().requires_grad_()  # where captum sets it, it warns
-        given: Any = {"inputs": inputs, "baselines": self._setting.baseline.expand_as(inputs), "target": targets}
+        given: Any = {"inputs": inputs, "baselines": self._setting.baselines(inputs), "target": targets}
         with _cleaned_up(model):
             whole, delta = attr.DeepLift(model).attribute(**given, return_convergence_delta=True)
             self._check(whole.detach().flatten(1).sum(1), delta.detach())
@@ -157,3 +157,17 @@ def _cleaned_up(model: nn.Module) -> Iterator[None]:
         for module, names in zip(modules, before, strict=True):
             for name in set(vars(module)) - names:
                 delattr(module, name)
+
+
+@contextmanager
+def _written_into_explained(layer: Layer) -> Iterator[None]:
+    """Say what is wrong where captum puts a leaf of the graph in place of an output, and the network writes there."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "leaf Variable" not in str(error):
+            raise
+        raise ValueError(
+            f"captum cannot attribute to layer {layer.name!r}, for the network writes into its output (as += does): "
+            f"{_OURS}"
+        ) from error

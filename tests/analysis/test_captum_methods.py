@@ -124,7 +124,39 @@ def test_the_network_is_left_alone_after_an_exception(left_alone, given, method)
         importance(network, given, "1", method=method, steps=2, preprocess=None)
 
 
+class Adds(nn.Module):
+    """A network that writes into its input and, where it is asked to, into a convolution's output."""
+
+    def __init__(self, in_place):
+        super().__init__()
+        self.conv, self.out, self.in_place = nn.Conv2d(3, 3, 3, padding=1), nn.Linear(3072, 10), in_place
+
+    def forward(self, x):
+        x = x.mul_(2)
+        y = self.conv(x)
+        if self.in_place:
+            y += x
+        return self.out((y if self.in_place else y + x).flatten(1))
+
+
+@pytest.mark.parametrize("method", CAPTUMS)
+def test_a_network_that_writes_into_its_input(left_alone, given, method):
+    torch.manual_seed(0)
+    network, images = Adds(in_place=False), given[0].clone()
+    with left_alone(network):
+        assert column(network, given, "conv", method, steps=2).any()
+    assert_close(given[0], images, rtol=0, atol=0)
+
+
 # Where captum cannot go
+
+
+def test_a_layer_that_is_written_into_is_refused(left_alone, given):
+    network = Adds(in_place=True)
+    wanted = r"layer 'conv', for the network writes into its output .*: use 'conductance'"
+    with left_alone(network), pytest.raises(ValueError, match=wanted):
+        importance(network, given, "conv", method="integrated_gradients", preprocess=None)
+    assert column(network, given, "conv", "conductance", steps=2).any()
 
 
 @pytest.mark.parametrize("method", CAPTUMS)
