@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from neuroprobe.analysis.indices import Floats
 from neuroprobe.analysis.scores import scored_units
-from neuroprobe.analysis.sweeps import FRACTION, Sweep
+from neuroprobe.analysis.sweeps import FRACTION, Ranking, Sweep
 from neuroprobe.analysis.trial_runs import as_trial, found_layers, measured, result_of
 from neuroprobe.analysis.unit_sets import (
     CHANCE,
@@ -184,15 +184,19 @@ class _Plan:
         """Add the sweep of one layer, or of a pool of several, from the scores of its units."""
         sizes = set_sizes(self.levels, len(scores))
         rows = np.full((len(self.orders), self._sets, len(sizes)), -1)
+        ranking = np.full((len(self.orders), self._sets, len(scores)), -1)
         known = {b"": 0}  # no unit at all: the intact network
         for number, order in enumerate(self.orders):
             # by the name, so that a layer's sets do not hang on which others are ablated
             seed = (self.seed, crc32(name.encode()))
             ranked = rankings(order, scores, repeats=self.repeats, seed=seed, strata=strata)
+            ranking[number, : len(ranked)] = ranked
             for repeat, level in product(range(len(ranked)), range(len(sizes))):
                 places = np.sort(ranked[repeat, : sizes[level]])
                 rows[number, repeat, level] = self._row(known, places, scores.index)
-        self.sweeps.append(Sweep(name, len(scores), FRACTION, self.levels, sizes, self.orders, rows))
+        layers, units = (scores.index.get_level_values(level).to_numpy() for level in ("layer", "unit"))
+        ranked_units = Ranking(layers, units, ranking)
+        self.sweeps.append(Sweep(name, len(scores), FRACTION, self.levels, sizes, self.orders, rows, ranked_units))
 
     @property
     def _sets(self) -> int:

@@ -56,6 +56,23 @@ SCALE = Axis("scale", usual=1.0, logarithmic=True)
 
 
 @dataclass(frozen=True, eq=False)
+class Ranking:
+    """In which order the units of a sweep go, for a result to say which were held."""
+
+    layers: NDArray[np.object_]  # (units,)
+    units: NDArray[np.intp]  # (units,), their numbers in the layer
+    places: NDArray[np.intp]  # (orders, repeats, units) in the two above; -1 where an order has no more sets
+
+    def coordinates(self) -> dict[str, Any]:
+        """Return what goes into a dataset beside the curves."""
+        return {
+            "ranking": (("order", "repeat", "rank"), self.places),
+            "ranked_layer": ("rank", self.layers.astype(str)),
+            "ranked_unit": ("rank", self.units),
+        }
+
+
+@dataclass(frozen=True, eq=False)
 class Sweep:
     """The trials behind the curves of one layer, or of several that are pooled."""
 
@@ -66,6 +83,7 @@ class Sweep:
     sizes: NDArray[np.intp]  # (levels,), units held
     orders: tuple[str, ...]
     rows: NDArray[np.intp]  # (orders, repeats, levels) of the outcomes; -1 where an order has no more sets
+    ranking: Ranking | None = None  # None where the same units are held at every level
 
     def groups(self) -> list[list[int]]:
         """Return the rows that the bootstrap is to average, order by order and level by level."""
@@ -100,6 +118,7 @@ class Curves:
             level: sweep.levels,
             "class": list(classes),
             "units": (level, sweep.sizes),
+            **(sweep.ranking.coordinates() if sweep.ranking is not None else {}),
         }
         values = {
             "loss": (dims, self.loss, {"unit": "nats"}),

@@ -103,7 +103,7 @@ def class_damage(
     first = change.isel(order=0).mean("repeat").dropna("class")
     shown = first.sortby(first)["class"].to_numpy()[:_MOST_CLASSES]
     axes = ax or new_axes(4.6, 0.9 + 0.16 * len(shown))
-    axes.axvline(0, color=INK, lw=0.6)
+    axes.axvline(0, color=INK, lw=0.6, zorder=1)
     places = -np.arange(len(shown))
     for order in result.orders:
         _draw_classes(axes, places, change.sel({"order": order, "class": shown}))

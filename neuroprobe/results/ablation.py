@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
-from neuroprobe.results.base import known_layer
+from neuroprobe.results.base import known_layer, named
 from neuroprobe.results.saved import Saved
 
 if TYPE_CHECKING:
@@ -75,6 +75,30 @@ class Ablation(Saved):
                 f"say which of the {len(self.curves)} layers is meant: layer=..., one of {self.layer_names}"
             )
         return self.curves[known_layer(layer or self.layer_names[0], self.curves)]
+
+    def held(
+        self, order: str = "top", fraction: float = 0.5, layer: str | None = None, repeat: int = 0
+    ) -> dict[str, list[int]]:
+        """Return the units of one set, layer -> numbers, as :func:`neuroprobe.ablate` takes them.
+
+        So what else becomes of the network can be measured: ``with neuroprobe.ablate(model, result.held("top", 0.5,
+        "relu2")): shift = neuroprobe.shift_invariance(model, images)``.
+        """
+        curves = self.curve(layer)
+        if "ranking" not in curves.coords:
+            raise ValueError("noise is on every unit: there are no sets to name")
+        named("order", order, self.orders)
+        if fraction not in curves["fraction"]:
+            raise ValueError(f"fraction must be one of {curves['fraction'].values.tolist()}; {fraction} came")
+        ranked = curves["ranking"].sel(order=order).to_numpy()
+        sets = int((ranked[:, 0] >= 0).sum())
+        if not 0 <= repeat < sets:
+            raise ValueError(f"there are {sets} sets in order {order!r}: repeat must be 0 to {sets - 1}; {repeat} came")
+        chosen = sorted(ranked[repeat, : int(curves["units"].sel(fraction=fraction))])
+        units: dict[str, list[int]] = {}
+        for place in chosen:
+            units.setdefault(str(curves["ranked_layer"].values[place]), []).append(int(curves["ranked_unit"][place]))
+        return units
 
     def summary(self) -> pd.DataFrame:
         """Sum up each layer: its units, and for each order the area under accuracy and the impact on loss."""

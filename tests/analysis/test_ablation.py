@@ -132,6 +132,32 @@ def test_enough_random_sets_give_a_p():
     assert many.table.p_value.dropna().between(0.01, 1).all()
 
 
+def test_a_set_can_be_named_and_held_again():
+    scores = scores_of([0.1, np.nan, 0.9, 0.3, 0.4])
+    result = ablation(Readout(), scores, fractions=[0.5, 1], repeats=2)
+    assert result.held() == {"relu": [2, 4]}
+    assert result.held("bottom") == {"relu": [0, 3]}
+    assert result.held("random", 1, "relu", 1) == {"relu": [0, 2, 3, 4]}
+    assert result.held("top", 0) == {}
+    model = Readout()
+    with neuroprobe.ablate(model, result.held("random", 0.5, repeat=1)), torch.no_grad():
+        loss = F.cross_entropy(model(IMAGES), LABELS)
+    assert at(result, "random", 0.5, 1).loss.item() == pytest.approx(float(loss), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (("best",), "no order 'best'"),
+        (("top", 0.4), r"fraction must be one of \[0.0, 0.5\]; 0.4 came"),
+        (("top", 0.5, "relu", 1), "there are 1 sets in order 'top': repeat must be 0 to 0; 1 came"),
+    ],
+)
+def test_a_set_that_is_not_there_is_an_error(asked, message):
+    with pytest.raises(ValueError, match=message):
+        ablation(Readout(), scores_of(range(5)), fractions=[0.5]).held(*asked)
+
+
 # real networks
 
 
@@ -163,6 +189,7 @@ def gosi(cnn7):
 def test_halves_of_resnet20_are_what_ablate_by_hand_gives(resnet20, some, layer, options):
     units = dict(neuroprobe.layers(resnet20).set_index("name").units)[layer]
     scores = scores_of(np.random.default_rng(0).random(units), layer)
+    some = some[0][:24], some[1][:24]
     result = neuroprobe.ablation(resnet20, some, scores, fractions=[0.5], orders=("top", "bottom"), **options)
     top, bottom = np.argsort(-scores)[: units // 2].tolist(), np.argsort(scores)[: units // 2].tolist()
     given = neuroprobe.networks.expected.expected_input(resnet20)
@@ -173,7 +200,7 @@ def test_halves_of_resnet20_are_what_ablate_by_hand_gives(resnet20, some, layer,
             logits = resnet20(images)
         curves = at(result, order, 0.5)
         assert curves.loss.item() == pytest.approx(float(F.cross_entropy(logits, some[1])), abs=2e-4)
-        assert curves.accuracy.item() == pytest.approx(float((logits.argmax(1) == some[1]).float().mean()), abs=0.02)
+        assert curves.accuracy.item() == pytest.approx(float((logits.argmax(1) == some[1]).float().mean()), abs=0.05)
 
 
 def test_ukitas_site_is_after_the_normalisation(cnn7, gosi, some):
@@ -195,6 +222,15 @@ def test_the_same_however_the_batches_are_cut_and_whichever_layers_and_orders_ar
     single = ["top", "bottom"]  # the mean over random sets hangs on how many there are
     for name in ("delta_loss_low", "delta_loss_high"):
         np.testing.assert_allclose(one.curve()[name].sel(order=single), shared[name].sel(order=single), atol=1e-3)
+
+
+def test_halves_disturb_the_shift_invariance_of_the_layers_above(cnn7, gosi, some):
+    halves = neuroprobe.ablation(cnn7, some, gosi, ["relu2"], fractions=[0.5], orders=("top", "bottom"))
+    intact = neuroprobe.shift_invariance(cnn7, some, shifts=[1], layers=["relu1", "relu4"]).units["pearson"]
+    with neuroprobe.ablate(cnn7, halves.held("top")):
+        ablated = neuroprobe.shift_invariance(cnn7, some, shifts=[1], layers=["relu1", "relu4"]).units["pearson"]
+    assert ablated["relu1"].tolist() == pytest.approx(intact["relu1"].tolist(), nan_ok=True)
+    assert ablated["relu4"].tolist() != pytest.approx(intact["relu4"].tolist(), nan_ok=True)
 
 
 def test_what_was_measured_is_said(cnn7, gosi, some):
