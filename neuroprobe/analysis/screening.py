@@ -17,6 +17,7 @@ from neuroprobe.probe import tapping
 from neuroprobe.progress import progress_bar
 from neuroprobe.readout import Readout
 
+_SECOND_POINT = 2 / 3  # of the way, of Radau's rule: exact for a gradient that changes as a parabola
 _MAPS_KEPT = 4  # a backward pass holds a layer's maps about this many times
 
 
@@ -31,10 +32,11 @@ def estimated_impact(
 ) -> dict[str, Tensor]:
     """Estimate how much the loss grows if each unit is held, (units,) in nats, from gradients of the loss.
 
-    With one step it is the gradient times the change that holding the unit makes, all layers in one pass. More steps
-    follow the gradient along the line on which a whole layer moves to where it would be held, a layer at a time.
+    With one step it is the gradient times the change that holding the unit makes, all layers in one pass. With more,
+    the gradient is integrated along each unit's way, in that many passes a layer: a group of units moves in each.
 
-    Source: gradient x activation; its integral over a line as in Sundararajan, Taly and Yan (2017), at a layer.
+    Source: gradient x activation, by which Molchanov et al. (2017) rank units; its integral over a line as in
+    Sundararajan, Taly and Yan (2017), here over each unit's own.
     """
     everything = Readout("mean", "all")
     setting = Setting(prepared, layers, layers, everything, torch.empty(0), steps, "log_probability")
@@ -46,7 +48,7 @@ def estimated_impact(
             keys, labels = image_keys(inputs), batch.labels.to(inputs.device)  # type: ignore[union-attr]
             for layer, slope in zip(layers, Slopes(setting)(inputs, labels), strict=True):
                 change = _change(holder, layer, slope.value, keys)
-                gradient = slope.gradient if steps == 1 else _along(setting, layer, change, inputs, labels)
+                gradient = slope.gradient if steps == 1 else _along(setting, layer, slope, change, inputs, labels)
                 totals[layer.name] -= over_places(gradient * change).sum(0, dtype=torch.float64).cpu()
             count += len(inputs)
             bar.update(len(inputs))
@@ -58,16 +60,24 @@ def _change(holder: Holder, layer: Layer, value: Tensor, keys: Sequence[int]) ->
     return holder.change(replace(layer, unit_axis=1), value, range(layer.units), keys)
 
 
-def _along(setting: Setting, layer: Layer, change: Tensor, inputs: Tensor, labels: Tensor) -> Tensor:
-    """Return the mean gradient on the way of a whole layer to where it would be held, at the middle of each step."""
-    alone = replace(setting, layers=[layer])
-    slopes = (
-        _at(alone, layer, change * ((step + 0.5) / setting.steps), inputs, labels) for step in range(setting.steps)
-    )
-    return torch.stack([slope.gradient for slope in slopes]).mean(0)
+def _along(setting: Setting, layer: Layer, start: Slope, change: Tensor, inputs: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean gradient on each unit's way to where it would be held, by Radau's rule with two points.
+
+    The first point is where the unit stands. To reach the second costs a pass; the units of a group share one, since a
+    few that move together disturb one another little.
+    """
+    there = torch.empty_like(start.gradient)
+    order = torch.randperm(layer.units, generator=torch.Generator().manual_seed(0))
+    for group in order.chunk(setting.steps):
+        part = torch.zeros_like(change)
+        part[:, group] = change[:, group] * _SECOND_POINT
+        there[:, group] = _moved(replace(setting, layers=[layer]), layer, part, inputs, labels).gradient[:, group]
+    return (start.gradient + 3 * there) / 4
 
 
-def _at(setting: Setting, layer: Layer, change: Tensor, inputs: Tensor, labels: Tensor) -> Slope:
+def _moved(setting: Setting, layer: Layer, change: Tensor, inputs: Tensor, labels: Tensor) -> Slope:
+    """Return the slope at a layer whose maps are changed."""
+
     def move(_layer: Layer, output: Tensor) -> Tensor:
         return output + change.movedim(1, layer.unit_axis)
 

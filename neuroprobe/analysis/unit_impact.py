@@ -16,7 +16,6 @@ from neuroprobe import store
 from neuroprobe.addresses import Layer
 from neuroprobe.analysis.class_correlation import ClassCorrelation
 from neuroprobe.analysis.outcomes import Outcomes
-from neuroprobe.analysis.rank_correlation import spearman
 from neuroprobe.analysis.screening import estimated_impact
 from neuroprobe.data import Batch, Data, Images
 from neuroprobe.holding import Holder, Holding
@@ -74,7 +73,8 @@ def unit_impact(
         layers: names, globs, or None for the outputs of all non-linearities.
         value: ``"zero"``, ``"mean"``, ``"resample"``, ``"noise"`` (all measured from ``data``), or a number.
         screen: estimate first, and run only the units with the largest estimates, and a random sample to judge them by.
-        steps: of the screen: 1 for gradient x activation, more to integrate it layer by layer.
+        steps: passes a layer of the screen: 1 for gradient x activation (all layers in one pass), more to integrate it
+            along each unit's way. On ResNet20 they rank the units of a layer with rho 0.5 and, with 8, 0.9.
         confirm: how many units a screen runs exactly; as many again are drawn at random for the sample.
         memory: bytes that a batch may keep; None for 1 GiB.
         out: where to save the result when it is whole.
@@ -161,9 +161,11 @@ class Sample:
         """Say how well the estimates rank a random sample of units that were run exactly."""
         if self.estimates is None:
             return {}
+        from scipy.stats import spearmanr  # here, as scipy.stats takes most of a second to load
+
         exact = table["delta_loss"].to_numpy()[self.random]
-        rank_correlation = spearman(self.estimates[self.random], exact)
-        return {"confirmed": len(self.exact), "sample": len(self.random), "rank_correlation": rank_correlation}
+        correlation = float(spearmanr(self.estimates[self.random], exact).statistic)
+        return {"confirmed": len(self.exact), "sample": len(self.random), "rank_correlation": correlation}
 
 
 def _labelled(images: Images) -> Iterator[Batch]:
