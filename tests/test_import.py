@@ -20,7 +20,8 @@ def test_the_front_door_loads_nothing_slow():
 
 
 @pytest.mark.parametrize(
-    "name", ["orientation", "importance", "layers", "record", "Probe", "load_network", "shift_invariance"]
+    "name",
+    ["orientation", "class_selectivity", "importance", "layers", "record", "Probe", "load_network", "shift_invariance"],
 )
 def test_computing_loads_neither_plots_nor_tables(name):
     assert loaded(f"import neuroprobe; neuroprobe.{name}", PLOTTING_AND_TABLES) == "[]"
