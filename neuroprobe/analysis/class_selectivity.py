@@ -15,7 +15,7 @@ from neuroprobe.analysis.class_halves import ClassTally, Halves, Labelling
 from neuroprobe.data import Data, open_images
 from neuroprobe.preparation import Preprocess, prepare
 from neuroprobe.provenance import made_from
-from neuroprobe.readout import Readout, Rectifier, Tokens, one_of, prefix_tokens
+from neuroprobe.readout import Readout, Rectifier, Tokens, one_of, prefix_tokens, whole_number
 from neuroprobe.recording import observe
 from neuroprobe.results import ClassSelectivity
 from neuroprobe.side_by_side import SideBySide
@@ -46,6 +46,7 @@ def class_selectivity(
 
     Example:
         >>> import torch, neuroprobe
+        >>> _ = torch.manual_seed(0)
         >>> images, labels = torch.rand(60, 3, 32, 32), torch.arange(60) % 3
         >>> classes = neuroprobe.class_selectivity(neuroprobe.load_network("cnn7"), (images, labels), ["relu7"])
         >>> classes.curves["relu7"].shape
@@ -138,6 +139,5 @@ def _check(preset: str | None, reduce: str, signed: str, permutations: int, seed
     one_of("preset", preset, tuple(PRESETS))
     one_of("reduce", reduce, ("mean", "max", "center"))
     one_of("signed", signed, ("rectify", "nan"))
-    for name, value in (("permutations", permutations), ("seed", seed)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
-            raise ValueError(f"{name} must be a whole number from 0; {value!r} came")
+    whole_number("permutations", permutations)
+    whole_number("seed", seed)
