@@ -76,12 +76,12 @@ def impact_by_layer(
     at = [_at(result, result.curves[name], level) for name in names]
     axes.axhline(0, color=INK, lw=0.6)
     for order in sorted(result.orders, key=_is_one_set):  # single sets lie over the bars
-        beside = [other for other in result.orders if _is_one_set(other) == _is_one_set(order)]
+        beside = _neighbours(result.orders, order)
         width = _SLOT / len(beside)
         places = np.arange(len(names)) + width * (beside.index(order) - (len(beside) - 1) / 2)
         _draw_impacts(axes, places, [curves.sel(order=order) for curves in at], measure, width)
     axes.set_ylabel(f"Change in {_MEASURES[measure][0].lower()}{_MEASURES[measure][1:]}")
-    axes.set_title(_held(result, float(at[0][result.axis])), loc="left")
+    axes.set_title(_held(result, float(at[0][result.axis])), loc="left", pad=14)  # above the legend
     plain_numbers(axes.yaxis, 5)
     layer_ticks(axes, names)
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), **LEGEND_ROW)
@@ -153,6 +153,14 @@ def _draw_classes(axes: Axes, places: np.ndarray, change: xr.DataArray) -> None:
         axes.vlines(mean, places - 0.3, places + 0.3, color=colour, lw=1.2, label=_label(sets))
     else:
         axes.plot(mean, places, "o", color=colour, mec="white", mew=0.4, ms=4, label=_label(sets))
+
+
+def _neighbours(orders: list[str], order: str) -> list[str]:
+    """Return the orders that share a layer's slot with one: over a lone bar dots have the slot to themselves."""
+    dots = [other for other in orders if _is_one_set(other)]
+    if len(orders) - len(dots) > 1:
+        return orders
+    return dots if _is_one_set(order) else [order]
 
 
 def _is_one_set(order: str) -> bool:
