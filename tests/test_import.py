@@ -21,7 +21,18 @@ def test_the_front_door_loads_nothing_slow():
 
 @pytest.mark.parametrize(
     "name",
-    ["orientation", "class_selectivity", "importance", "layers", "record", "Probe", "load_network", "shift_invariance"],
+    [
+        "orientation",
+        "class_selectivity",
+        "importance",
+        "layers",
+        "record",
+        "Probe",
+        "load_network",
+        "shift_invariance",
+        "ablation",
+        "noise_curves",
+    ],
 )
 def test_computing_loads_neither_plots_nor_tables(name):
     assert loaded(f"import neuroprobe; neuroprobe.{name}", PLOTTING_AND_TABLES) == "[]"

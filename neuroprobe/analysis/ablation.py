@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from neuroprobe.analysis.indices import Floats
 from neuroprobe.analysis.scores import scored_units
 from neuroprobe.analysis.sweeps import FRACTION, Ranking, Sweep
-from neuroprobe.analysis.trial_runs import as_trial, found_layers, measured, result_of
+from neuroprobe.analysis.trial_runs import as_trial, found_layers, measured
 from neuroprobe.analysis.unit_sets import (
     CHANCE,
     ORDERS,
@@ -29,7 +29,6 @@ from neuroprobe.analysis.unit_sets import (
 from neuroprobe.data import Data, Images
 from neuroprobe.holding import Holding
 from neuroprobe.preparation import Preparation, Preprocess, prepare
-from neuroprobe.provenance import made_from
 from neuroprobe.readout import Readout, Tokens, one_of, prefix_tokens, whole_number
 from neuroprobe.recording import Summed, observe
 from neuroprobe.reducers import Moments
@@ -113,7 +112,7 @@ def ablation(
     """
     wanted, levels = _checked_orders(orders), checked_fractions(fractions)
     whole_number("repeats", repeats, least=1)
-    whole_number("seed", seed, least=0)
+    whole_number("seed", seed)
     holding = Holding(value=value, site=site, per_position=per_position, scale=scale, seed=seed)
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
     images = prepared.open(data, batch_size=batch_size)
@@ -127,11 +126,7 @@ def ablation(
     plan = _Plan(levels, wanted, repeats, seed)
     for name, places in _pools(scored.index, per_layer=per_layer).items():
         plan.add(name, scored.iloc[places], strata[places])
-    curves = measured(prepared, images, plan.sweeps, [(holding, plan.trials)], seed=seed, memory=memory, **how)
-    used = [layer for layer in found if layer.name in scored.index.unique("layer")]
-    meta = made_from(prepared.model, used) | {
-        "data": images.source,
-        "classes": images.classes,
+    about = {
         "scores": None if scores.name is None else str(scores.name),
         "value": value if isinstance(value, str | int | float) else f"tensor {tuple(value.shape)}",
         "site": site,
@@ -139,9 +134,10 @@ def ablation(
         "scale": scale,
         "per_layer": per_layer,
         "repeats": repeats,
-        "seed": seed,
     }
-    return result_of(curves, images.classes, meta)
+    used = [layer for layer in found if layer.name in scored.index.unique("layer")]
+    passes = [(holding, plan.trials)]
+    return measured(prepared, images, used, plan.sweeps, passes, about, seed=seed, memory=memory, **how)
 
 
 def _checked_orders(orders: str | Sequence[str]) -> tuple[Order, ...]:

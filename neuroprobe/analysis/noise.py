@@ -12,11 +12,10 @@ from torch import nn
 from neuroprobe.addresses import Layer, choose
 from neuroprobe.analysis.indices import Floats
 from neuroprobe.analysis.sweeps import SCALE, Sweep
-from neuroprobe.analysis.trial_runs import found_layers, measured, result_of
+from neuroprobe.analysis.trial_runs import found_layers, measured
 from neuroprobe.data import Data
 from neuroprobe.holding import Holding
 from neuroprobe.preparation import Preprocess, prepare
-from neuroprobe.provenance import made_from
 from neuroprobe.readout import whole_number
 from neuroprobe.results import Ablation
 from neuroprobe.trials import Trial
@@ -94,18 +93,9 @@ def noise_curves(
         for repeat in range(repeats)
         for scale in levels[1:]
     ]
+    about = {"value": "noise", "site": "address", "per_layer": per_layer, "repeats": repeats}
     how: dict[str, Any] = {"unit_axis": unit_axis, "memory": memory, "progress": progress}
-    curves = measured(prepared, images, sweeps, passes, seed=seed, **how)
-    meta = made_from(prepared.model, used) | {
-        "data": images.source,
-        "classes": images.classes,
-        "value": "noise",
-        "site": "address",
-        "per_layer": per_layer,
-        "repeats": repeats,
-        "seed": seed,
-    }
-    return result_of(curves, images.classes, meta)
+    return measured(prepared, images, used, sweeps, passes, about, seed=seed, **how)
 
 
 def _trials(layers: Sequence[Layer], *, per_layer: bool) -> dict[str, Trial]:

@@ -14,11 +14,23 @@ from neuroprobe.analysis.sweeps import Curves, Sweep, all_curves
 from neuroprobe.data import Batch, Images
 from neuroprobe.holding import Holding
 from neuroprobe.preparation import Preparation
+from neuroprobe.provenance import made_from
 from neuroprobe.results import Ablation
 from neuroprobe.trials import Trial, run_trials
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_DEFINITIONS = {
+    "delta": "ablated minus intact, mean over the sets of an order",
+    "loss": "mean cross-entropy, nats",
+    "auc": "area under accuracy (noise: over the logarithm of its scale), divided by the length of the axis",
+    "interval": "95%, paired bootstrap over images: of this network, not of others trained like it",
+    "percentile": "of a set's area among those of random (or matched) sets of the same sizes; equal ones count half",
+    "p_value": "two-sided, from 199 such sets up",
+    "matched": "the units of each stratum, about five of a layer next to one another in mean response, dealt anew",
+}
 
 
 def found_layers(prepared: Preparation, images: Images, unit_axis: Mapping[str, int] | None) -> list[Layer]:
@@ -44,19 +56,40 @@ def as_trial(units: pd.Index[Any]) -> Trial:
 def measured(
     prepared: Preparation,
     images: Images,
+    layers: Sequence[Layer],
     sweeps: Sequence[Sweep],
     passes: Sequence[tuple[Holding, Sequence[Trial]]],
+    about: Mapping[str, Any],
     *,
     seed: int,
     **how: Any,
-) -> list[Curves]:
-    """Run the trials of some sweeps, counted on from pass to pass over the images; ``how`` goes to the engine."""
+) -> Ablation:
+    """Run the trials of some sweeps and put the result together.
+
+    Args:
+        prepared: the network.
+        images: the data.
+        layers: those in which units are held.
+        sweeps: whose rows count the trials from 1 on, from pass to pass.
+        passes: over the data, each with its own holding.
+        about: what the result's meta is to say beside what it always says.
+        seed: of the bootstrap.
+        how: goes to the engine.
+    """
     bootstrap = Bootstrap([group for sweep in sweeps for group in sweep.groups()], seed=seed)
     outcomes, first = Outcomes(sum(len(trials) for _, trials in passes), bootstrap), 0
     for holding, trials in passes:
         run_trials(prepared, images, trials, _Later(outcomes, first) if first else outcomes, holding=holding, **how)
         first += len(trials)
-    return all_curves(sweeps, outcomes, bootstrap)
+    meta = made_from(prepared.model, layers) | {
+        "data": images.source,
+        "classes": images.classes,
+        "images": int(outcomes.images.sum()),
+        "seed": seed,
+        **about,
+        "definitions": _DEFINITIONS,
+    }
+    return _result(all_curves(sweeps, outcomes, bootstrap), images.classes, meta)
 
 
 class _Later:
@@ -72,7 +105,7 @@ class _Later:
         self._outcomes.held([self._first + number for number in numbers], logits)
 
 
-def result_of(curves: Sequence[Curves], classes: Sequence[str] | None, meta: Mapping[str, Any]) -> Ablation:
+def _result(curves: Sequence[Curves], classes: Sequence[str] | None, meta: Mapping[str, Any]) -> Ablation:
     """Put curves and table together."""
     import pandas as pd
 

@@ -25,12 +25,13 @@ class Ablation(Saved):
     ``curves[layer]``, or ``curves["all"]`` where layers were pooled, has ``loss`` (nats) and ``accuracy`` (order,
     repeat, fraction), ``class_accuracy`` (and class), and as means over sets ``delta_loss`` and ``delta_accuracy``
     (order, fraction), ablated minus intact, with ``_low`` and ``_high`` ends of their 95% interval. Noise curves have
-    ``scale`` in place of ``fraction``. Along either, 0 is the intact network. An order of which there is one set has
-    it at repeat 0, and NaN at the others.
+    ``scale`` in place of ``fraction``. Along either, 0 is the intact network; the coordinate ``units`` counts those
+    held. An order of which there is one set has it at repeat 0, and NaN at the others. Which units were held says
+    :meth:`held`.
 
     Attributes:
         table: One row a layer and order: ``auc``, the area under accuracy (0 to 1), with its interval ``ci_low`` to
-            ``ci_high``; its ``percentile`` and ``p_value`` among random sets; the impact at ``fraction``, the one
+            ``ci_high``; its ``percentile`` and ``p_value`` among random sets (0: none does more harm); the impact at ``fraction``, the one
             nearest a half (of noise, at the ``scale`` nearest 1).
         curves: Layer -> dataset.
         meta: What the numbers were made from.

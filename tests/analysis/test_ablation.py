@@ -237,6 +237,7 @@ def test_what_was_measured_is_said(cnn7, gosi, some):
     result = neuroprobe.ablation(cnn7, some, gosi, ["relu1", "relu2"], fractions=[0.5], orders="top", seed=3)
     assert result.meta["scores"] == "gosi"
     assert (result.meta["seed"], result.meta["value"], list(result.meta["layers"])) == (3, "zero", ["relu1", "relu2"])
+    assert result.meta["images"] == 60
     assert repr(result) == "Ablation(cnn7; top; 2 layers)"
     assert result.summary().columns.tolist() == ["units", "auc_top", "delta_loss_top"]
 
