@@ -31,8 +31,8 @@ class Ablation(Saved):
 
     Attributes:
         table: One row a layer and order: ``auc``, the area under accuracy (0 to 1), with its interval ``ci_low`` to
-            ``ci_high``; its ``percentile`` and ``p_value`` among random sets (0: none does more harm); the impact at ``fraction``, the one
-            nearest a half (of noise, at the ``scale`` nearest 1).
+            ``ci_high``; its ``percentile`` and ``p_value`` among random sets (0: none of them does as much harm);
+            the impact at ``fraction``, the one nearest a half (of noise, at the ``scale`` nearest 1).
         curves: Layer -> dataset.
         meta: What the numbers were made from.
     """
