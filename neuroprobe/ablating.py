@@ -133,14 +133,17 @@ def resolved(
     Raises:
         UnknownLayerError: if a layer is not there; IndexError: if a unit is not.
     """
-    meant = [(layer, tuple(units)) for name, units in wanted.items() for layer in choose(found, [name])]
-    for layer, units in meant:
+    meant: dict[Layer, tuple[int, ...]] = {}
+    for name, units in wanted.items():
+        for layer in choose(found, [name]):  # one that is meant by two names has the units of both
+            meant[layer] = tuple(dict.fromkeys((*meant.get(layer, ()), *units)))
+    for layer, units in meant.items():
         outside = next((unit for unit in units if not 0 <= unit < layer.units), None)
         if outside is not None:
             raise IndexError(
                 f"layer {layer.name!r} has {layer.units} units (0 to {layer.units - 1}); unit {outside} was asked for"
             )
-    return [(layer, holding.target(layer, found), units) for layer, units in meant]
+    return [(layer, holding.target(layer, found), units) for layer, units in meant.items()]
 
 
 def named_units(units: Any) -> dict[str, tuple[int, ...]]:
@@ -161,11 +164,18 @@ def named_units(units: Any) -> dict[str, tuple[int, ...]]:
 
 def _pairs(units: Any) -> list[tuple[str, int]]:
     if isinstance(units, Mapping):
-        return [(layer, index(unit)) for layer, numbers in units.items() for unit in np.atleast_1d(numbers)]
+        return [(layer, _number(unit)) for layer, numbers in units.items() for unit in np.atleast_1d(numbers)]
     rows = getattr(units, "index", units)
     if list(getattr(rows, "names", [])) != ["layer", "unit"]:
         raise TypeError(
             "units must be {layer: [units]}, or rows or the index of a unit table (layer, unit); "
             f"{type(units).__name__} came"
         )
-    return [(layer, index(unit)) for layer, unit in rows]
+    return [(layer, _number(unit)) for layer, unit in rows]
+
+
+def _number(unit: Any) -> int:
+    try:
+        return index(unit)
+    except TypeError:
+        raise TypeError(f"units are counted in whole numbers, as in {{'features.3': [0, 5]}}; {unit!r} came") from None

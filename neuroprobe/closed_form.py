@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -48,21 +48,21 @@ class LinearTail:
             (weights,) = torch.autograd.grad(logits.trace(), images)
         return cls(layer, weights)
 
-    def logits(self, intact: Tensor, changes: Sequence[tuple[Sequence[int], Tensor]]) -> Tensor:
+    def logits(self, intact: Tensor, changes: Iterable[tuple[Sequence[int], Tensor]]) -> Tensor:
         """Return the logits (trials, images, classes) for changes of some units' maps, (images, units, *grid)."""
         weights = self.weights.movedim(self.layer.unit_axis, 1)
         return torch.stack(
             [
-                intact + change.flatten(1).float() @ weights[:, list(units)].flatten(1).T.float()
+                intact + change.flatten(1).to(intact) @ weights[:, list(units)].flatten(1).T.to(intact)
                 for units, change in changes
             ]
         )
 
 
 def is_affine(downstream: Downstream) -> bool:
-    """Whether all that lies between one layer and the logits is affine."""
+    """Whether the logits follow from one layer alone, and all that lies between is affine."""
     operations = downstream.operations
-    return len(downstream.held) == 1 and all(
+    return downstream.shared == set(downstream.held) and all(
         function_name(operation.function) in _AFFINE
         and len(set(operation.reads)) == 1
         and not (operation.named.get("training") and function_name(operation.function) == "dropout")

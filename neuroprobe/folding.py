@@ -39,8 +39,15 @@ def _pairs(operations: Sequence[Operation], wanted: Collection[int]) -> Iterator
 
 
 def _is_convolution(operation: Operation) -> bool:
-    given = operation.arguments
-    return operation.function in _CONVOLUTIONS and not operation.named and isinstance(given[1], Tensor)
+    if operation.function not in _CONVOLUTIONS or operation.named:
+        return False
+    _, weight, bias, *_ = _positional(operation)
+    return isinstance(weight, Tensor) and isinstance(bias, Tensor | None)
+
+
+def _positional(convolution: Operation) -> tuple[Any, ...]:
+    given = convolution.arguments
+    return given if len(given) > 2 else (*given, None)
 
 
 def _is_norm_at_rest(operation: Operation) -> bool:
@@ -57,7 +64,7 @@ def _norm_arguments(operation: Operation) -> dict[str, Any]:
 
 
 def _joined(convolution: Operation, norm: Operation) -> Operation:
-    images, weight, bias, *geometry = convolution.arguments
+    images, weight, bias, *geometry = _positional(convolution)
     given = _norm_arguments(norm)
     weight, bias = fuse_conv_bn_weights(
         weight, bias, given["running_mean"], given["running_var"], given["eps"], given["weight"], given["bias"]

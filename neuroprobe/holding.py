@@ -129,7 +129,9 @@ class Holder:
         """Write over some units of a layer's output; ``keys`` are those of its images, where draws are wanted."""
         maps = output.movedim(layer.unit_axis, 1)
         chosen = torch.tensor(units, dtype=torch.long, device=output.device)
-        maps[:, chosen] = self._replacement(layer, maps, chosen, keys).to(output.dtype)
+        new = self._replacement(layer, maps, chosen, keys).to(output.dtype)
+        new = new.expand(len(maps), len(chosen), *maps.shape[2:]).movedim(1, layer.unit_axis)
+        output.index_copy_(layer.unit_axis, chosen, new)  # not into a view: so a tape can follow it
 
     def change(self, layer: Layer, output: Tensor, units: Sequence[int], keys: Sequence[int]) -> Tensor:
         """Return what holding some units adds to their maps, (images, units held, *grid)."""
@@ -144,7 +146,7 @@ class Holder:
         if value == "mean":
             return over_places(self._statistics[layer.name].mean.to(maps)[units], grid)
         if value == "resample":
-            return self._statistics[layer.name].given(keys, self._holding.seed).to(maps)[:, units]
+            return self._statistics[layer.name].given(keys, units.cpu(), self._holding.seed).to(maps)
         if value == "noise":
             spread = over_places(self._statistics[layer.name].std.to(maps)[units], grid)
             return maps[:, units] + self._holding.scale * spread * self._drawn(layer, maps, keys)[:, units]

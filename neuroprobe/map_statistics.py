@@ -60,8 +60,8 @@ class Donors:
         first = [int((places == place).nonzero()[0]) for place in range(min(most, len(keys)))]
         self._maps, self._keys = maps[first], keys[:most]
 
-    def given(self, keys: Sequence[int], seed: int) -> Tensor:
-        """Return another image's maps for each image, drawn by its key.
+    def given(self, keys: Sequence[int], units: Tensor, seed: int) -> Tensor:
+        """Return another image's maps of some units for each image, drawn by its key.
 
         Raises:
             ValueError: if the data hold fewer than two different images.
@@ -70,4 +70,5 @@ class Donors:
             raise ValueError("value='resample' takes another image's map: data with two different images are wanted")
         chosen = [crc32(f"{key} {seed}".encode()) % len(self._maps) for key in keys]
         own = [int(self._keys[donor]) == key for donor, key in zip(chosen, keys, strict=True)]
-        return self._maps[[(donor + is_own) % len(self._maps) for donor, is_own in zip(chosen, own, strict=True)]]
+        donors = [(donor + is_own) % len(self._maps) for donor, is_own in zip(chosen, own, strict=True)]
+        return self._maps[torch.tensor(donors)[:, None], units]

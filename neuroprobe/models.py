@@ -70,7 +70,8 @@ def left_as_found(model: nn.Module) -> Iterator[None]:
 @contextmanager
 def at_rest(model: nn.Module) -> Iterator[None]:
     """Run the model in eval mode and without gradients, and leave it as it was found."""
-    with left_as_found(model), torch.no_grad():
+    # what is made in inference mode hides its being written to, and lets no gradient by
+    with torch.inference_mode(mode=False), left_as_found(model), torch.no_grad():
         try:
             model.eval()
         except NotImplementedError as error:

@@ -67,7 +67,7 @@ class Partial:
                 yield numbers[start : start + step]
 
     def held(self, trials: Sequence[Mapping[str, Sequence[int]]]) -> Tensor:
-        """Run trials that hold the same layers, over the images of ``intact``; return logits (trials, images, classes)."""
+        """Run trials that hold the same layers, over the images of ``intact``; return (trials, images, classes)."""
         kind, images = tuple(trials[0]), len(self._logits)
         if not kind:
             return self._logits.expand(len(trials), -1, -1)
@@ -84,16 +84,25 @@ class Partial:
     def _solved(self, kind: tuple[str, ...], trials: Sequence[Mapping[str, Sequence[int]]]) -> Tensor:
         (name,) = kind
         layer, output = self._layers[name], self._values[self._program.tape.layers[name]]
-        changes = [(trial[name], self._holder.change(layer, output, trial[name], self._keys)) for trial in trials]
+        # one at a time: a change may be as large as the layer
+        changes = ((trial[name], self._holder.change(layer, output, trial[name], self._keys)) for trial in trials)
         return self._tails[kind].logits(self._logits, changes)
 
     def _check(self, prepared: Preparation, images: Tensor) -> None:
-        """Compare the parts with the whole: first as one, then each part with two copies of the images."""
-        whole = logits_of(prepared.forward(images))
+        """Compare the parts with the whole: first as one, then each part with copies of the images.
+
+        One copy is disturbed, between two that must not feel it.
+        """
+        whole = logits_of(prepared.forward(images.clone()))  # it may write into its input
+
+        def disturb(_layer: str, copies: Tensor) -> None:
+            copies[len(images) : 2 * len(images)] = 0
+
         try:
             values = self._program.run(images, self._shared)
-            parts = [downstream.run(values, 2, len(images), _nothing) for downstream in self._downstream.values()]
-            answers = [self._program.logits(values), *(half for logits in parts for half in logits.split(len(images)))]
+            parts = [downstream.run(values, 3, len(images), disturb) for downstream in self._downstream.values()]
+            untouched = [copy for logits in parts for copy in logits.split(len(images))[::2]]
+            answers = [self._program.logits(values), *untouched]
         except (RuntimeError, TypeError, ValueError, LookupError) as error:
             raise NotReplayableError(f"{type(error).__name__}: {error}") from error
         allowed = _TOLERANCE.get(prepared.autocast or images.dtype, _COARSE) * whole.abs().max()
@@ -130,7 +139,3 @@ class Partial:
         piece = max(1, images * self._size.peak(downstream.operations, downstream.shared))
         room = self._memory - images * self._size.of(self._shared)
         return max(1, min(room, max(_GOOD_PIECE, piece)) // piece)
-
-
-def _nothing(_layer: str, _output: Tensor) -> None:
-    """Hold nothing."""

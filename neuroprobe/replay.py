@@ -39,7 +39,7 @@ class Program:
     @classmethod
     def of(cls, tape: Tape, layers: Collection[str]) -> Program:
         """Make a program that gives the logits and the values of some layers."""
-        wanted = {*_values(tape.output), *(tape.layers[layer] for layer in layers)}
+        wanted = {tape.output, *(tape.layers[layer] for layer in layers)}
         used = _leading_to(tape.operations, wanted)
         fixed = [operation for operation in used if operation not in _following(used, {tape.images}, sizes=True)]
         constants: dict[int, Any] = {}
@@ -50,13 +50,12 @@ class Program:
 
     def run(self, images: Tensor, keep: Iterable[int]) -> dict[int, Tensor]:
         """Run the whole pass; return the values to keep and the output's."""
-        kept = {*keep, *_values(self.tape.output)}
+        kept = {*keep, self.tape.output}
         return self._run(self.operations, {self.tape.images: images}, len(images), kept)
 
     def logits(self, values: Mapping[int, Any]) -> Tensor:
         """Return the output (images, classes) out of a run's values."""
-        output = mapped(lambda leaf: values[leaf.number] if isinstance(leaf, Value) else leaf, self.tape.output)
-        return logits_of(output)
+        return logits_of(values[self.tape.output])
 
     def downstream(self, layers: Iterable[str]) -> Downstream:
         """Return what runs again when layers are held."""
@@ -92,7 +91,7 @@ class Downstream:
     def operations(self) -> list[Operation]:
         """The operations that run again, in order."""
         after = _following(self.program.operations, set(self.held))
-        return _leading_to(after, set(_values(self.program.tape.output)))
+        return _leading_to(after, {self.program.tape.output})
 
     @cached_property
     def shared(self) -> set[int]:
@@ -100,7 +99,7 @@ class Downstream:
         made = {value for operation in self.operations for value in operation.writes}
         read = {value for operation in self.operations for value in operation.reads}
         first = set(self.held) - made
-        ends = set(_values(self.program.tape.output)) - made  # a layer may be the output, or lead nowhere
+        ends = {self.program.tape.output} - made  # a layer may be the output, or lead nowhere
         return (read - made - set(self.program.constants)) | first | ends
 
     def run(self, shared: Mapping[int, Tensor], copies: int, images: int, hold: Hold) -> Tensor:
@@ -120,7 +119,7 @@ class Downstream:
             hold(self.held[value], own)
             return own
 
-        kept = set(_values(self.program.tape.output))
+        kept = {self.program.tape.output}
         values = self.program._run(self.operations, values, copies * images, kept, held_again)  # noqa: SLF001
         return self.program.logits(values)
 
@@ -131,12 +130,12 @@ class Downstream:
 
 
 def logits_of(output: Any) -> Tensor:
-    """Return the logits (images, classes) out of what a network returns."""
+    """Return the logits (images, classes) out of what a network returns, in single precision or better."""
     first = next((leaf for leaf in leaves(output) if isinstance(leaf, Tensor)), None)
     if first is None or first.ndim != 2:
         came = type(output).__name__ if first is None else tuple(first.shape)
         raise ValueError(f"a classifier that returns logits (images, classes) is wanted; {came} came")
-    return first.float()
+    return first.to(torch.promote_types(first.dtype, torch.float32))
 
 
 def _perform(operation: Operation, values: dict[int, Any], images: int, constants: Mapping[int, Any] = {}) -> None:
@@ -152,10 +151,6 @@ def _perform(operation: Operation, values: dict[int, Any], images: int, constant
             values[place.number] = tensor
 
     mapped(put, operation.output, output)
-
-
-def _values(nested: Any) -> list[int]:
-    return [leaf.number for leaf in leaves(nested) if isinstance(leaf, Value)]
 
 
 def _following(operations: Iterable[Operation], values: set[int], *, sizes: bool = False) -> list[Operation]:

@@ -28,7 +28,7 @@ class Rerun:
     def intact(self, images: Tensor, keys: Sequence[int]) -> Tensor:
         """Run the network as it is; return its logits."""
         self._images, self._keys = images, keys
-        return logits_of(self._prepared.forward(images))
+        return self._forward()
 
     def together(self, trials: Sequence[Mapping[str, Sequence[int]]], _images: int) -> Iterator[list[int]]:
         """Yield the numbers of trials that are run at once: each on its own."""
@@ -43,4 +43,7 @@ class Rerun:
             return self._holder.held(layer, output, trial[layer.name], self._keys)
 
         with tapping(self._prepared.model, [self._layers[name] for name in trial], hold):
-            return logits_of(self._prepared.forward(self._images))
+            return self._forward()
+
+    def _forward(self) -> Tensor:
+        return logits_of(self._prepared.forward(self._images.clone()))  # it may write into its input

@@ -16,11 +16,14 @@ from typing import Any
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from neuroprobe.addresses import Layer, part_at
+from neuroprobe.addresses import Layer, part_at, with_part
 from neuroprobe.calls import Call, Watch, function_name, nonlinearity
 
 _BATCHES = (2, 3)  # images in the two passes that are laid side by side
-_READS_OF_DATA = {"item", "tolist", "numpy", "bool", "float", "int", "index", "array", "complex"}
+_READS_OF_DATA = {
+    "item", "tolist", "numpy", "array", "bool", "float", "int", "index", "complex",
+    "equal", "allclose", "is_nonzero", "contains",
+}  # fmt: skip
 _INFIX = {"iadd": "add", "isub": "sub", "imul": "mul", "itruediv": "true_divide"}
 
 
@@ -73,7 +76,7 @@ class Tape:
 
     operations: tuple[Operation, ...]
     images: int  # the value that holds the input
-    output: Any
+    output: int  # the value that holds the logits: the first tensor in what the network returns
     layers: dict[str, int]  # the value each layer holds
     shapes: dict[int, tuple[int | Size, ...]]
 
@@ -132,7 +135,7 @@ class _Pass:
     operations: list[Operation] = field(default_factory=list)
     shapes: list[tuple[int, ...]] = field(default_factory=list)  # by number
     layers: dict[str, int] = field(default_factory=dict)
-    output: Any = None
+    output: int = 0
 
 
 class _Recorder(TorchFunctionMode):
@@ -155,8 +158,10 @@ class _Recorder(TorchFunctionMode):
 
     def value_of(self, leaf: Any) -> Any:
         """Return the number of a tensor of the pass; anything else stays as it is."""
-        if not isinstance(leaf, Tensor) or id(leaf) not in self._numbers:
+        if not isinstance(leaf, Tensor):
             return leaf
+        if id(leaf) not in self._numbers:
+            return leaf.clone() if leaf.is_inference() else leaf  # no gradient passes by an inference tensor
         value = Value(self._numbers[id(leaf)])
         if value.number not in self._stale:
             return value
@@ -232,19 +237,23 @@ def _pass(model: nn.Module, images: Tensor, layers: Sequence[Layer]) -> _Pass:
     def mark(call: Call, output: Any) -> Any:
         if call not in by_call:
             return None
-        # a tensor of its own for the address: Identity hands on its input, which others may read too
-        fresh = nonlinearity(call, modules[call.module]) is not None or not isinstance(output, Tensor)
-        own = output if fresh else output.view_as(output)
+        fresh = nonlinearity(call, modules[call.module]) is not None
         for layer in by_call[call]:
-            written.layers[layer.name] = recorder.value_of(part_at(own, layer.part)).number
-        return None if fresh else own
+            if not fresh:  # a tensor of its own for the address: Identity hands on its input, which others may read too
+                part = part_at(output, layer.part)
+                output = with_part(output, layer.part, part.view_as(part))
+            written.layers[layer.name] = recorder.value_of(part_at(output, layer.part)).number
+        return None if fresh else output
 
     modules = dict(model.named_modules())
     watched = {call.module for call in by_call if call.function is None}
     recorder.number(images)
     with recorder, Watch(model, mark, modules=watched, functions=any(call.function for call in by_call)):
         output = model(images)
-    written.output = mapped(recorder.value_of, output)
+    answer = next((recorder.value_of(leaf) for leaf in leaves(output) if isinstance(leaf, Tensor)), None)
+    if not isinstance(answer, Value):
+        raise NotReplayableError("what it returns does not come out of operations that could be followed")
+    written.output = answer.number
     return written
 
 

@@ -58,7 +58,7 @@ def run_trials(
         wanted = [_targets(trial, found, holding) for trial in trials]
         held = [name for name in targets if any(name in trial for trial in wanted)]
         holder = Holder.measured(holding, prepared, images, held, unit_axis=unit_axis, progress=progress)
-        engine = _engine(prepared, sample, {name: targets[name] for name in held}, wanted, holder, memory or MEMORY)
+        engine = _engine(prepared, sample, {name: targets[name] for name in held}, wanted, holder, memory)
         total = None if images.count is None else images.count * (1 + len(trials))
         with progress_bar("ablating", total, shown=progress) as bar:
             for batch in cut(images, engine.most_images):
@@ -84,10 +84,10 @@ def _engine(
     layers: Mapping[str, Layer],
     trials: Sequence[Mapping[str, Sequence[int]]],
     holder: Holder,
-    memory: int,
+    memory: int | None,
 ) -> Partial | Rerun:
     try:
-        return Partial(prepared, sample, layers, trials, holder, memory)
+        return Partial(prepared, sample, layers, trials, holder, MEMORY if memory is None else memory)
     except NotReplayableError as why:
         say_once(
             f"{type(prepared.model).__name__} cannot be run again in parts ({why}): every ablation runs all of it, "

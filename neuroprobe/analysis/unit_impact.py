@@ -110,10 +110,10 @@ def unit_impact(
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
     images = prepared.open(data, batch_size=batch_size)
     how: dict[str, Any] = {"unit_axis": unit_axis, "progress": progress}
-    correlation = ClassCorrelation()
+    correlation, rectifier = ClassCorrelation(), Rectifier()
     readout = Readout("mean", tokens, prefix_tokens(prepared.model))
     found = observe(
-        prepared, _labelled(images), layers, [correlation], readout, rectifier=Rectifier(), total=images.count,
+        prepared, _labelled(images), layers, [correlation], readout, rectifier=rectifier, total=images.count,
         on_output=correlation.output, **how,
     )  # fmt: skip
     estimates = _estimated(prepared, images, found, holding, steps=steps, **how) if screen else None
@@ -121,7 +121,8 @@ def unit_impact(
     outcomes = Outcomes(len(sample.exact))
     trials = [{layer: [unit]} for layer, unit in _addresses(found)[sample.exact]]
     run_trials(prepared, images, trials, outcomes, holding=holding, memory=memory, **how)
-    table, class_deltas = _table(found, correlation, outcomes, sample)
+    signed = [layer.name for layer in found if rectifier.is_signed(layer)]
+    table, class_deltas = _table(found, signed, correlation, outcomes, sample)
     meta = made_from(prepared.model, found) | {
         "data": images.source,
         "classes": images.classes,
@@ -161,10 +162,8 @@ class Sample:
         """Say how well the estimates rank a random sample of units that were run exactly."""
         if self.estimates is None:
             return {}
-        from scipy.stats import spearmanr  # here, as scipy.stats takes most of a second to load
-
-        exact = table["delta_loss"].to_numpy()[self.random]
-        correlation = float(spearmanr(self.estimates[self.random], exact).statistic)
+        judged = table[["delta_loss"]].assign(estimate=self.estimates).iloc[self.random]
+        correlation = float(judged.corr("spearman").to_numpy()[0, 1])  # NaN where all are alike
         return {"confirmed": len(self.exact), "sample": len(self.random), "rank_correlation": correlation}
 
 
@@ -195,7 +194,11 @@ def _addresses(found: Sequence[Layer]) -> NDArray[Any]:
 
 
 def _table(
-    found: Sequence[Layer], correlation: ClassCorrelation, outcomes: Outcomes, sample: Sample
+    found: Sequence[Layer],
+    signed: Sequence[str],
+    correlation: ClassCorrelation,
+    outcomes: Outcomes,
+    sample: Sample,
 ) -> tuple[pd.DataFrame, NDArray[np.float64]]:
     """Return the unit table, and the change of each class's accuracy (units, classes)."""
     import pandas as pd
@@ -212,12 +215,13 @@ def _table(
     if sample.estimates is not None:
         table["delta_loss"] = table["delta_loss"].fillna(pd.Series(sample.estimates, index))
     strongest, correlated = _strongest_correlation(found, correlation)
+    read = np.concatenate([np.repeat("rectified" if layer.name in signed else "ok", layer.units) for layer in found])
     dead = ~torch.cat([correlation.responds(layer.name).cpu() for layer in found]).numpy()
     table = table.assign(
         class_correlation=strongest,
         correlated_class=pd.array(correlated, dtype="Int64"),
         estimated=~np.isin(np.arange(len(index)), sample.exact),
-        status=np.where(dead, "dead", "ok").astype(object),
+        status=np.where(dead, "dead", read).astype(object),
     )
     return table, pd.DataFrame(class_deltas, index=index[sample.exact]).reindex(index).to_numpy()
 
