@@ -16,10 +16,17 @@ from neuroprobe.plots.shift_invariance import (
 )
 from neuroprobe.plots.stimulus_sheet import stimulus_sheet
 from neuroprobe.plots.tuning_curves import tuning_curves
+from neuroprobe.plots.unit_impact import (
+    class_damage_by_unit,
+    unit_accuracy_by_layer,
+    unit_impact_by_layer,
+    unit_impact_overview,
+)
 
 __all__ = [
     "ablation_curves",
     "class_damage",
+    "class_damage_by_unit",
     "class_overview",
     "class_profile",
     "cosines_by_layer",
@@ -36,4 +43,7 @@ __all__ = [
     "shift_overview",
     "stimulus_sheet",
     "tuning_curves",
+    "unit_accuracy_by_layer",
+    "unit_impact_by_layer",
+    "unit_impact_overview",
 ]

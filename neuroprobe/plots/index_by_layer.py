@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -54,12 +54,13 @@ def index_by_layer(result: Result, index: str = "gosi", ax: Axes | None = None) 
     return axes
 
 
-def draw_units(axes: Axes, values: pd.Series[float]) -> None:
-    """Strew each layer's units, lightly, over its slot."""
+def draw_units(axes: Axes, values: pd.Series[float], colour: str = SKY, label: str | None = None) -> None:
+    """Strew each layer's units, lightly, over its slot; NaN keeps its place and is not drawn."""
     place = by_layer(values).ngroup()
     jitter = (by_layer(values).cumcount() * _GOLDEN) % 1 - 0.5
     alpha = 0.6 if len(values) < 3000 else 0.3
-    axes.plot(place + 0.6 * jitter, values, "o", color=SKY, ms=1.5, mew=0, alpha=alpha, rasterized=True, zorder=2)
+    look: Any = {"color": colour, "alpha": alpha, "ms": 1.5, "mew": 0}
+    axes.plot(place + 0.6 * jitter, values, "o", label=label, rasterized=True, zorder=2, **look)
 
 
 def draw_quartiles(axes: Axes, values: pd.Series[float]) -> None:

@@ -164,7 +164,12 @@ def shorten(name: str, length: int = 20) -> str:
 def plain_numbers(axis: Any, most: int = 3) -> None:
     """Mark few, round values, without zeros after the point."""
     axis.set_major_locator(MaxNLocator(most, steps=[1, 2, 5, 10]))
-    axis.set_major_formatter(lambda number, _: f"{number:g}")
+    axis.set_major_formatter(plain)
+
+
+def plain(number: float, _place: float = 0) -> str:
+    """Write a number without zeros after the point, a minus as one."""
+    return f"{number:g}".replace("-", "\N{MINUS SIGN}")
 
 
 def panel_letter(axes: Axes, letter: str) -> None:

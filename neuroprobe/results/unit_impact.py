@@ -41,5 +41,13 @@ class UnitImpact(Result):
         return table
 
     def plot(self) -> Figure:
-        """Draw every unit's change of the loss, layer by layer."""
-        return super().plot()
+        """Draw the overview: each unit's change of the loss and of accuracy, and the classes hit most."""
+        from neuroprobe import plots
+
+        return plots.unit_impact_overview(self)
+
+    def _picture(self) -> str:
+        from neuroprobe.plots import unit_impact_by_layer
+        from neuroprobe.plots.style import as_img, unseen_axes
+
+        return as_img(unit_impact_by_layer(self, ax=unseen_axes(7, 2)).figure)
