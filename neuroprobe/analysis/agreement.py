@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import nan
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from neuroprobe.addresses import parts_of
 from neuroprobe.analysis.shifting import AXES, overlap
+from neuroprobe.answers import labels_among
 from neuroprobe.reducers import CoMoments, Observed
+
+_WITHOUT = {"who": "accuracy needs", "otherwise": "give images alone where they are of other classes"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +107,7 @@ class Decisions:
             return cls(images, nan, nan, nan)
         first, now = still.argmax(1), moved.argmax(1)
         change = _probability(moved, first) - _probability(still, first)
-        correct = nan if labels is None else float((now == _fitting(labels, moved)).sum())
+        correct = nan if labels is None else float((now == labels_among(moved, labels, **_WITHOUT)).sum())
         return cls(images, correct, float((now == first).sum()), float(change.abs().sum()))
 
     @property
@@ -133,20 +134,5 @@ class Decisions:
         )
 
 
-def logits_of(output: Any) -> Tensor | None:
-    """Return a network's logits (images, classes), the first part of an output of several; None if there are none."""
-    first = next((part for _, part in parts_of(output)), None)
-    return first.detach() if first is not None and first.ndim == 2 and first.shape[1] > 1 else None
-
-
 def _probability(logits: Tensor, classes: Tensor) -> Tensor:
     return logits.double().softmax(1).gather(1, classes[:, None])[:, 0]
-
-
-def _fitting(labels: Tensor, logits: Tensor) -> Tensor:
-    if labels.max() >= logits.shape[1]:
-        raise ValueError(
-            f"labels must be below the network's number of outputs, {logits.shape[1]}; {int(labels.max())} came: give "
-            "images alone where they are of other classes"
-        )
-    return labels.to(logits.device)

@@ -12,7 +12,7 @@ from torch import nn
 
 from neuroprobe.analysis.class_columns import PRESETS, Measured
 from neuroprobe.analysis.class_halves import ClassTally, Halves, Labelling
-from neuroprobe.data import Data, open_images
+from neuroprobe.data import Data
 from neuroprobe.preparation import Preprocess, prepare
 from neuroprobe.provenance import made_from
 from neuroprobe.readout import Readout, Rectifier, Tokens, one_of, prefix_tokens, whole_number
@@ -85,8 +85,7 @@ def class_selectivity(
     """
     _check(preset, reduce, signed, permutations, seed)
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
-    shape = prepared.expected.size if prepared.expected else None
-    images = open_images(data, batch_size=batch_size, shape=shape, any_range=preprocess is None)
+    images = prepared.open(data, batch_size=batch_size)
     labelling, tally = Labelling(), ClassTally()
     rectifier = Rectifier(clip=signed == "rectify")
     with Spool() if permutations else nullcontext() as spool:

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from neuroprobe.addresses import Layer
-from neuroprobe.analysis.agreement import Agreement, Decisions, logits_of
+from neuroprobe.analysis.agreement import Agreement, Decisions
 from neuroprobe.analysis.shifting import STILL, Move, Mover
 from neuroprobe.analysis.total_stride import Strides
+from neuroprobe.answers import logits_of
 from neuroprobe.data import Batch
 from neuroprobe.reducers import Observed
 
@@ -56,7 +57,7 @@ class Comparison:
 
     def decide(self, output: Any) -> None:
         """Do the same with what the network gives at its end."""
-        logits = logits_of(output)
+        logits = _logits_or_none(output)
         if self._move == STILL:
             self._decided = logits
         decisions = Decisions.of(self._decided, logits, self._batch.labels, len(self._batch.images))
@@ -86,3 +87,10 @@ class Comparison:
 
 def _add(sums: dict[Any, Any], key: Any, value: Any) -> None:
     sums[key] = sums[key] + value if key in sums else value
+
+
+def _logits_or_none(output: Any) -> Tensor | None:
+    try:
+        return logits_of(output).detach()
+    except ValueError:  # no classifier: there is still what its layers do
+        return None

@@ -13,7 +13,8 @@ from neuroprobe.addresses import choose
 from neuroprobe.analysis.attribution import SCORES, Attribute, Conductance, GradientXActivation, Setting
 from neuroprobe.analysis.captum_methods import PATH_METHODS, DeepLift, PathMethod
 from neuroprobe.analysis.unit_totals import UnitTotals
-from neuroprobe.data import Batch, Data, check_images, cut, open_images, suggested_batch
+from neuroprobe.answers import labels_among
+from neuroprobe.data import Batch, Data, check_images, cut, suggested_batch
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.progress import progress_bar
 from neuroprobe.provenance import made_from
@@ -97,14 +98,13 @@ def importance(
     methods = _methods(method)
     _check(target, of, steps, baseline)
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
-    shape = prepared.expected.size if prepared.expected else None
-    images = open_images(data, batch_size=batch_size, shape=shape, any_range=preprocess is None)
+    images = prepared.open(data, batch_size=batch_size)
     readout = Readout("mean", tokens, prefix_tokens(prepared.model))
     with torch.inference_mode(mode=False), prepared.at_rest():
         sample, batches = first_image(images)
         every = prepared.layers(sample, unit_axis)
         found = choose(every, layers)
-        start = _baseline(prepared, sample, baseline, any_range=preprocess is None)
+        start = _baseline(prepared, sample, baseline, any_range=prepared.any_range)
         setting = Setting(prepared, found, every, readout, start, steps, of)
         attributes = {name: METHODS[name](setting) for name in methods}
         totals = UnitTotals(methods, found)
@@ -137,17 +137,7 @@ def _targets(target: str, batch: Batch, logits: Tensor) -> Tensor:
     """Return the class of each image whose score is attributed."""
     if target == "prediction":
         return logits.argmax(1)
-    if batch.labels is None:
-        raise ValueError(
-            "target='label' needs labels: give data as (images, labels) or a folder with one a class, or pass "
-            "target='prediction'"
-        )
-    if int(batch.labels.max()) >= logits.shape[1]:
-        raise ValueError(
-            f"labels must be below the network's number of outputs, {logits.shape[1]}; {int(batch.labels.max())} came: "
-            "target='prediction' does without labels"
-        )
-    return batch.labels.to(logits.device)
+    return labels_among(logits, batch.labels, who="target='label' needs", otherwise="target='prediction' does without")
 
 
 def _baseline(prepared: Preparation, sample: Tensor, baseline: float | Tensor | None, *, any_range: bool) -> Tensor:

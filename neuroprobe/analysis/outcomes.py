@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from neuroprobe.analysis.indices import Floats
+from neuroprobe.answers import labels_among
 from neuroprobe.data import Batch
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Outcomes:
 
     def again(self, batch: Batch, logits: Tensor) -> None:
         """Take up a batch that has been added before, in an earlier pass over the data, for more trials."""
-        self._labels = _labels(batch, logits)
+        self._labels = labels_among(logits, batch.labels, who="loss and accuracy need")
         if not len(self._images):
             self._begin(logits)
         if self._bootstrap is not None:
@@ -102,16 +103,3 @@ class Outcomes:
     def class_accuracy(self) -> Floats:
         """The same of each class's images, (1 + trials, classes); NaN where a class has none."""
         return (self._correct / self._images).cpu().numpy()
-
-
-def _labels(batch: Batch, logits: Tensor) -> Tensor:
-    """Return a batch's labels beside its logits, which must have a place for each."""
-    if logits.ndim != 2:
-        raise ValueError(f"loss and accuracy need logits (images, classes); the network gave {tuple(logits.shape)}")
-    if batch.labels is None:
-        raise ValueError("loss and accuracy need labels: give data as (images, labels) or a folder with one a class")
-    if int(batch.labels.max()) >= logits.shape[1]:
-        raise ValueError(
-            f"labels must be below the network's number of outputs, {logits.shape[1]}; {int(batch.labels.max())} came"
-        )
-    return batch.labels.to(logits.device)

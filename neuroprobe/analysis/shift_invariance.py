@@ -92,7 +92,7 @@ def shift_invariance(
     wanted = moves(shifts)
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
     mover, shape = _geometry(prepared, border, input_size)
-    images = open_images(data, batch_size=batch_size, shape=shape, any_range=preprocess is None)
+    images = open_images(data, batch_size=batch_size, shape=shape, any_range=prepared.any_range)
     readout, rectifier = Readout("mean", tokens, prefix_tokens(prepared.model)), Rectifier()
     with prepared.at_rest():
         sample, batches = first_image(images)

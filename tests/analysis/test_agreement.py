@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from neuroprobe.analysis.agreement import Agreement, Cosines, Decisions, cosines, logits_of
+from neuroprobe.analysis.agreement import Agreement, Cosines, Decisions, cosines
 from neuroprobe.reducers import Observed
 
 IMAGES, UNITS = 12, 3
@@ -111,11 +111,3 @@ def test_without_logits_all_is_nan():
 def test_labels_of_other_classes_are_refused():
     with pytest.raises(ValueError, match="number of outputs, 2; 7 came"):
         Decisions.of(torch.eye(2), torch.eye(2), torch.tensor([0, 7]), 2)
-
-
-def test_logits_are_the_first_part_of_an_output():
-    logits = torch.rand(2, 5)
-    for output in (logits, (logits, torch.rand(2, 5)), {"logits": logits, "features": torch.rand(2, 3, 3, 3)}):
-        assert logits_of(output).data_ptr() == logits.data_ptr()
-    for output in (torch.rand(2, 3, 4, 4), torch.rand(2, 1), None):
-        assert logits_of(output) is None

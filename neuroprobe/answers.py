@@ -1,0 +1,38 @@
+"""What a classifier answers: its logits out of whatever it returns, and labels that have a place among them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from neuroprobe.addresses import parts_of
+
+
+def logits_of(output: Any) -> Tensor:
+    """Return the logits (images, classes), the first tensor of an output of several.
+
+    Raises:
+        ValueError: if that is no table of at least two classes.
+    """
+    first = next((part for _, part in parts_of(output)), None)
+    if first is None or first.ndim != 2 or first.shape[1] < 2:
+        came = type(output).__name__ if first is None else tuple(first.shape)
+        raise ValueError(f"a classifier that returns logits (images, classes) is wanted; {came} came")
+    return first.float()
+
+
+def labels_among(logits: Tensor, labels: Tensor | None, *, who: str, otherwise: str = "") -> Tensor:
+    """Return labels beside logits (images, classes), which must have a place for each.
+
+    Raises:
+        ValueError: if there are none, or one has no logit; ``who`` ("loss needs") and how to do without come in it.
+    """
+    advice = f"; {otherwise}" if otherwise else ""
+    if labels is None:
+        raise ValueError(f"{who} labels: give data as (images, labels) or a folder with one for each class{advice}")
+    if int(labels.max()) >= logits.shape[1]:
+        raise ValueError(
+            f"labels must be below the network's number of outputs, {logits.shape[1]}; {int(labels.max())} came{advice}"
+        )
+    return labels.to(logits.device)
