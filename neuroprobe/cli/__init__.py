@@ -10,6 +10,7 @@ import neuroprobe
 from neuroprobe.cli import (  # noqa: F401 - each adds its command
     ablate,
     class_selectivity,
+    impact,
     importance,
     layers,
     orientation,

@@ -18,7 +18,10 @@ from neuroprobe.cli.options import (
     Preprocess,
     Preprocessing,
     Seed,
+    Site,
+    Value,
     Weights,
+    number_or_word,
 )
 from neuroprobe.cli.running import app, errors_in_one_line, network, new_folder, print_table, say_written, write
 
@@ -47,10 +50,8 @@ def ablate(
     fractions: Annotated[str, typer.Option(help="A count, spread over 0 to 1, or fractions: 0.25,0.5.")] = "11",
     orders: Annotated[str, typer.Option(help="Of top, bottom, random, matched.")] = "top,bottom,random",
     repeats: Annotated[int, typer.Option(help="Random and matched sets; 199 or more for a p.")] = 20,
-    value: Annotated[
-        str, typer.Option(help="What units are held at: zero, mean, resample, noise or a number.")
-    ] = "zero",
-    site: Annotated[str, typer.Option(help="address, or post_norm for the normalisation that follows.")] = "address",
+    value: Value = "zero",
+    site: Site = "address",
     pooled: Annotated[bool, typer.Option("--pooled", help="Rank the units of all layers together.")] = False,
     weights: Weights = None,
     layers: Layers = None,
@@ -75,7 +76,7 @@ def ablate(
             fractions=_fractions(fractions),
             orders=_words(orders),
             repeats=repeats,
-            value=_number_or_word(value),
+            value=number_or_word(value),
             site=site,
             per_layer=not pooled,
             **how,
@@ -121,13 +122,6 @@ def _fractions(text: str) -> int | list[float]:
 
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",")]
-
-
-def _number_or_word(text: str) -> str | float:
-    try:
-        return float(text)
-    except ValueError:
-        return text
 
 
 def _printed(result: Ablation) -> pd.DataFrame:

@@ -46,6 +46,8 @@ Preprocessing = Annotated[
     Preprocess, typer.Option(help="auto: the network's own normalisation, else ImageNet's; none: images in [0, 1].")
 ]
 Reduce = Annotated[str, typer.Option(help="How a map becomes one response: mean, max or center.")]
+Value = Annotated[str, typer.Option(help="What units are held at: zero, mean, resample, noise or a number.")]
+Site = Annotated[str, typer.Option(help="address, or post_norm for the normalisation that follows.")]
 Seed = Annotated[int, typer.Option(help="Of random weights, and of all that is drawn.")]
 BatchSize = Annotated[int | None, typer.Option(help="Images at a time.")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, mps; default: the network's own.")]
@@ -53,3 +55,11 @@ Out = Annotated[
     Path | None, typer.Option(help="A new folder for the result (Zarr), its table (CSV) and the figure (PNG, SVG).")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it is there.")]
+
+
+def number_or_word(text: str) -> str | float:
+    """Return the number that a value is given as, or the word."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
