@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from functools import wraps
+from importlib import import_module
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -87,7 +88,11 @@ LEGEND_ROW: Any = {
     "handletextpad": 0.5,
     "columnspacing": 1,
 }
-_UNSEEN = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}  # backends that open no window
+_INLINE = {
+    "inline",
+    "module://matplotlib_inline.backend_inline",
+}  # notebooks show the figure a cell returns; pyplot's, twice
+_UNSEEN = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"} | _INLINE  # backends that open no window
 _LABEL_INCHES, _LETTER_INCHES = 0.1, 0.055  # height of a tick label's line, width of its letters
 
 
@@ -96,10 +101,17 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(draw)
     def in_style(*args: P.args, **kwargs: P.kwargs) -> R:
+        _set_up_notebook()
         with mpl.rc_context(_LOOK):
             return draw(*args, **kwargs)
 
     return in_style
+
+
+def _set_up_notebook() -> None:
+    """Let a notebook prepare for pictures: done later, in our look, its settings would be undone with it."""
+    if mpl.get_backend().lower() in _INLINE:
+        import_module("matplotlib_inline.backend_inline")
 
 
 def new_figure(width: float, height: float) -> Figure:
