@@ -88,10 +88,8 @@ LEGEND_ROW: Any = {
     "handletextpad": 0.5,
     "columnspacing": 1,
 }
-_INLINE = {
-    "inline",
-    "module://matplotlib_inline.backend_inline",
-}  # notebooks show the figure a cell returns; pyplot's, twice
+# notebooks show the figure that a cell returns, and those of pyplot once more
+_INLINE = {"inline", "module://matplotlib_inline.backend_inline"}
 _UNSEEN = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"} | _INLINE  # backends that open no window
 _LABEL_INCHES, _LETTER_INCHES = 0.1, 0.055  # height of a tick label's line, width of its letters
 
