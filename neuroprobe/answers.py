@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from neuroprobe.addresses import parts_of
 
 
-def logits_of(output: Any) -> Tensor:
-    """Return the logits (images, classes), the first tensor of an output of several.
+def logits_of(output: Any, *, fewest: int = 2) -> Tensor:
+    """Return the logits (images, classes), the first tensor of an output of several, in single precision or better.
 
     Raises:
-        ValueError: if that is no table of at least two classes.
+        ValueError: if that is no table of at least so many classes.
     """
     first = next((part for _, part in parts_of(output)), None)
-    if first is None or first.ndim != 2 or first.shape[1] < 2:
+    if first is None or first.ndim != 2 or first.shape[1] < fewest:
         came = type(output).__name__ if first is None else tuple(first.shape)
         raise ValueError(f"a classifier that returns logits (images, classes) is wanted; {came} came")
-    return first.float()
+    return first.to(torch.promote_types(first.dtype, torch.float32))
 
 
 def labels_among(logits: Tensor, labels: Tensor | None, *, who: str, otherwise: str = "") -> Tensor:

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from neuroprobe.addresses import DRY_RUN_IMAGES, Layer
+from neuroprobe.answers import logits_of
 from neuroprobe.closed_form import LinearTail
 from neuroprobe.footprint import Footprint
 from neuroprobe.holding import Holder
 from neuroprobe.preparation import Preparation
-from neuroprobe.replay import Program, logits_of
+from neuroprobe.replay import Program
 from neuroprobe.tape import NotReplayableError, write_down
 
 _GOOD_PIECE = 2**25  # bytes of maps that run well together: more trials at once gain nothing

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from neuroprobe.answers import logits_of
 from neuroprobe.folding import folded
 from neuroprobe.tape import Operation, Size, Tape, Value, leaves, mapped
 
@@ -127,15 +128,6 @@ class Downstream:
         axis = self.program.tape.image_axis(value) if copies > 1 or value in self.held else None
         # cat keeps channels last, repeat does not; and a single copy is a copy
         return tensor if axis is None else torch.cat([tensor] * copies, axis)
-
-
-def logits_of(output: Any) -> Tensor:
-    """Return the logits (images, classes) out of what a network returns, in single precision or better."""
-    first = next((leaf for leaf in leaves(output) if isinstance(leaf, Tensor)), None)
-    if first is None or first.ndim != 2:
-        came = type(output).__name__ if first is None else tuple(first.shape)
-        raise ValueError(f"a classifier that returns logits (images, classes) is wanted; {came} came")
-    return first.to(torch.promote_types(first.dtype, torch.float32))
 
 
 def _perform(operation: Operation, values: dict[int, Any], images: int, constants: Mapping[int, Any] = {}) -> None:

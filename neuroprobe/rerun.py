@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from neuroprobe.addresses import Layer
+from neuroprobe.answers import logits_of
 from neuroprobe.holding import Holder
 from neuroprobe.preparation import Preparation
 from neuroprobe.probe import tapping
-from neuroprobe.replay import logits_of
 
 
 class Rerun:

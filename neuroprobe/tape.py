@@ -16,7 +16,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from neuroprobe.addresses import Layer, part_at, with_part
+from neuroprobe.addresses import Layer, part_at, parts_of, with_part
 from neuroprobe.calls import Call, Watch, function_name, nonlinearity
 
 _BATCHES = (2, 3)  # images in the two passes that are laid side by side
@@ -250,7 +250,7 @@ def _pass(model: nn.Module, images: Tensor, layers: Sequence[Layer]) -> _Pass:
     recorder.number(images)
     with recorder, Watch(model, mark, modules=watched, functions=any(call.function for call in by_call)):
         output = model(images)
-    answer = next((recorder.value_of(leaf) for leaf in leaves(output) if isinstance(leaf, Tensor)), None)
+    answer = next((recorder.value_of(part) for _, part in parts_of(output)), None)
     if not isinstance(answer, Value):
         raise NotReplayableError("what it returns does not come out of operations that could be followed")
     written.output = answer.number

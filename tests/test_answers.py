@@ -12,6 +12,16 @@ def test_logits_are_the_first_part_of_an_output():
         assert logits_of(output).data_ptr() == logits.data_ptr()
 
 
+def test_logits_are_in_single_precision_or_better():
+    table = torch.rand(2, 3)
+    assert logits_of(table.half()).dtype == torch.float32
+    assert logits_of(table.double()).dtype == torch.float64
+
+
+def test_a_single_score_where_one_will_do():
+    assert logits_of(torch.rand(2, 1), fewest=1).shape == (2, 1)
+
+
 @pytest.mark.parametrize(
     ("output", "came"),
     [(torch.rand(2, 3, 4, 4), r"\(2, 3, 4, 4\)"), (torch.rand(2, 1), r"\(2, 1\)"), (None, "NoneType")],

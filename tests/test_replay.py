@@ -8,8 +8,9 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from neuroprobe.addresses import dry_run
+from neuroprobe.answers import logits_of
 from neuroprobe.calls import function_name
-from neuroprobe.replay import Program, logits_of
+from neuroprobe.replay import Program
 from neuroprobe.tape import write_down
 
 
@@ -127,23 +128,3 @@ def test_a_convolution_that_is_asked_for_stays(images):
     model = nn.Sequential(conv(3, 4), nn.BatchNorm2d(4), nn.ReLU(), Head(4)).eval()
     program = program_of(model, images, "0")
     assert_close(program.run(images, [program.tape.layers["0"]])[program.tape.layers["0"]], model[0](images))
-
-
-@pytest.mark.parametrize(
-    ("output", "says"),
-    [
-        (torch.zeros(2, 3, 4), r"\(2, 3, 4\) came"),
-        ({"logits": torch.zeros(2)}, r"\(2,\) came"),
-        ("no tensor", "str came"),
-    ],
-)
-def test_what_is_no_logits(output, says):
-    with pytest.raises(ValueError, match=r"logits \(images, classes\) is wanted; " + says):
-        logits_of(output)
-
-
-def test_the_first_tensor_in_at_least_single_precision():
-    table = torch.rand(2, 3)
-    assert logits_of(({"logits": table}, torch.zeros(1))) is table
-    assert logits_of(table.half()).dtype == torch.float32
-    assert logits_of(table.double()).dtype == torch.float64

@@ -17,11 +17,11 @@ from torch import Tensor
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from neuroprobe.addresses import Layer
+from neuroprobe.answers import logits_of
 from neuroprobe.models import reading
 from neuroprobe.preparation import Preparation
 from neuroprobe.probe import tapping
 from neuroprobe.readout import Readout
-from neuroprobe.replay import logits_of
 
 Attribute = Callable[[Tensor, Tensor], list[Tensor]]  # inputs, target classes -> (images, units) of each layer
 SCORES: dict[str, Callable[[Tensor], Tensor]] = {
@@ -45,7 +45,7 @@ class Setting:
     def scores(self, inputs: Tensor) -> Tensor:
         """Return the score of every class (images, classes)."""
         # of a copy, for a network may write into its input, and autograd lets nobody write into a leaf
-        return SCORES[self.score](logits_of(self.prepared.forward(inputs.clone())))
+        return SCORES[self.score](logits_of(self.prepared.forward(inputs.clone()), fewest=1))
 
     def baselines(self, inputs: Tensor) -> Tensor:
         """Return the baseline for each of the inputs."""

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from neuroprobe.addresses import Layer
+from neuroprobe.answers import logits_of
 from neuroprobe.reducers import Observed
-from neuroprobe.replay import logits_of
 
 _ROUNDING = 1e-12  # of a variance, relative to the mean square
 

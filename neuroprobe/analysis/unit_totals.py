@@ -11,10 +11,10 @@ from torch import Tensor
 
 from neuroprobe.addresses import Layer
 from neuroprobe.analysis.attribution import refuse_skipped
+from neuroprobe.answers import logits_of
 from neuroprobe.models import reading
 from neuroprobe.preparation import Preparation
 from neuroprobe.probe import tapping
-from neuroprobe.replay import logits_of
 from neuroprobe.results import unit_index
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class UnitTotals:
                 peaks[layer.name] = output.movedim(layer.unit_axis, 0).flatten(1).abs().amax(1)
 
         with tapping(prepared.model, self.layers, note):
-            logits = logits_of(prepared.forward(inputs.clone()))  # a network may write into its input
+            logits = logits_of(prepared.forward(inputs.clone()), fewest=1)  # a network may write into its input
         refuse_skipped(self.layers, peaks)
         self.peaks = {name: torch.maximum(peak, self.peaks.get(name, peak)) for name, peak in peaks.items()}
         self.images += len(inputs)

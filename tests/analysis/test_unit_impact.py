@@ -134,6 +134,14 @@ def test_the_same_however_batches_and_memory_cut_it(resnet20, pictures):
         assert_frame_equal(cut.units, whole.units, rtol=0, atol=1e-5)
 
 
+def test_half_precision(pictures):
+    full, half = (
+        neuroprobe.unit_impact(neuroprobe.load_network("cnn7"), pictures, ["relu5"], dtype=dtype, progress=False)
+        for dtype in (None, torch.bfloat16)
+    )
+    assert full.units.delta_loss.corr(half.units.delta_loss) > 0.95
+
+
 def test_a_screen_marks_what_it_only_estimates(resnet20, pictures):
     layers = ["layer2.2/relu:*"]
     exact = neuroprobe.unit_impact(resnet20, pictures, layers, progress=False)
