@@ -80,7 +80,7 @@ def ablate(
     with at_first_pass(model, ablation.find), ExitStack() as hooks:
         if holding.draws:
             hooks.enter_context(model.register_forward_pre_hook(ablation.note_images, with_kwargs=True))
-        hooks.enter_context(Watch(model, ablation.see))
+        hooks.enter_context(Watch(model, ablation.see, held=ablation.taps))
         yield
 
 
@@ -93,7 +93,7 @@ class _Ablation:
         self._holding, self._wanted, self._unit_axis = holding, wanted, unit_axis
         self._holder = Holder(holding)
         self._units: dict[str, tuple[int, ...]] = {}  # by the layer that is held
-        self._taps: dict[Call, list[Layer]] = {}  # empty until a pass has found the layers
+        self.taps: dict[Call, list[Layer]] = {}  # by call; empty until a pass has found the layers
         self._keys: list[int] = []
 
     def measure(self, prepared: Preparation, data: Images, *, progress: bool) -> None:
@@ -110,7 +110,8 @@ class _Ablation:
         found = with_unit_axes(found, self._unit_axis)
         held = [(target, units) for _, target, units in resolved(self._wanted, found, self._holding)]
         self._units = {target.name: units for target, units in held}
-        self._taps = by_call([target for target, _ in held])
+        self.taps.clear()
+        self.taps.update(by_call([target for target, _ in held]))
 
     def note_images(self, _model: nn.Module, inputs: tuple[Any, ...], named_inputs: dict[str, Any]) -> None:
         """Take down which images come: their draws are seeded by it."""
@@ -119,7 +120,7 @@ class _Ablation:
 
     def see(self, call: Call, output: Any) -> Any:
         """Hold the units of the layers in a call's output."""
-        return tell(self._taps, self._held, call, output)
+        return tell(self.taps, self._held, call, output)
 
     def _held(self, layer: Layer, output: Tensor) -> Tensor:
         return self._holder.held(layer, output, self._units[layer.name], self._keys)

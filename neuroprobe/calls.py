@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
 # gates and squashers are told apart from the others because a squasher's output may be a gate (addresses.py)
 SQUASHERS = {"sigmoid": nn.Sigmoid, "hardsigmoid": nn.Hardsigmoid, "tanh": nn.Tanh}
@@ -46,21 +47,35 @@ def nonlinearity(call: Call, module: nn.Module) -> str | None:
     return next((name for name, kind in NONLINEARITIES.items() if isinstance(module, kind)), None)
 
 
+@dataclass(eq=False)
+class _Pass:
+    """One forward pass under way."""
+
+    running: list[tuple[str, nn.Module]] = field(default_factory=list)  # the innermost module last
+    counts: Counter[tuple[str, str | None]] = field(default_factory=Counter)  # calls so far
+
+
 class Watch(TorchFunctionMode):
     """While entered, tell ``see`` the calls of a model's forward passes.
 
-    Only ``modules`` are watched where they are given, and activation functions where ``functions`` is set.
-    The hooks live as long as the block.
+    Only ``modules`` are watched where they are given, and activation functions where ``functions`` is set. ``held``,
+    which may fill later, are the calls whose output ``see`` is to replace. The hooks live as long as the block.
     """
 
     def __init__(
-        self, model: nn.Module, see: See, *, modules: Collection[str] | None = None, functions: bool = True
+        self,
+        model: nn.Module,
+        see: See,
+        *,
+        modules: Collection[str] | None = None,
+        functions: bool = True,
+        held: Collection[Call] = (),
     ) -> None:
         super().__init__()
+        self.held = held
         self._model, self._see, self._functions = model, see, functions
         self._watched = modules
-        self._running: list[tuple[str, nn.Module]] = []
-        self._counts: Counter[tuple[str, str | None]] = Counter()
+        self._passes: list[_Pass] = []  # the last is under way; a hook may run the network again from within
         self._undo = ExitStack()
 
     def __enter__(self) -> Watch:
@@ -68,6 +83,7 @@ class Watch(TorchFunctionMode):
             hooks.enter_context(self._model.register_forward_pre_hook(self._start))
             for path, module in self._model.named_modules():
                 self._hook(hooks, path, module)
+            hooks.enter_context(self._model.register_forward_hook(self._end, always_call=True))
             if self._functions:
                 super().__enter__()
                 hooks.push(super().__exit__)
@@ -78,12 +94,15 @@ class Watch(TorchFunctionMode):
         self._undo.__exit__(*exception)
 
     def _start(self, _module: nn.Module, _inputs: Any) -> None:
-        self._counts.clear()
-        self._running.clear()  # an earlier pass may have raised half way
+        self._passes.append(_Pass())
+
+    def _end(self, *_: Any) -> None:
+        if self._passes:  # it never began where another's hook raised before ours
+            self._passes.pop()
 
     def _hook(self, hooks: ExitStack, path: str, module: nn.Module) -> None:
         if self._functions:  # then every module must say when it runs: functions are named after the innermost
-            hooks.enter_context(module.register_forward_pre_hook(lambda *_: self._running.append((path, module))))
+            hooks.enter_context(module.register_forward_pre_hook(lambda *_: self._enter(path, module)))
             # prepended: what other hooks compute is not the module's own; always: the model may catch its exceptions
             hooks.enter_context(
                 module.register_forward_hook(lambda *_: self._leave(path), prepend=True, always_call=True)
@@ -96,13 +115,19 @@ class Watch(TorchFunctionMode):
                 )
             )
 
+    def _enter(self, path: str, module: nn.Module) -> None:
+        if self._passes:  # a part may be called on its own
+            self._passes[-1].running.append((path, module))
+
     def _leave(self, path: str) -> None:
-        if self._running and self._running[-1][0] == path:  # it never began where another's hook raised before ours
-            self._running.pop()
+        running = self._passes[-1].running if self._passes else []
+        if running and running[-1][0] == path:  # it never began where another's hook raised before ours
+            running.pop()
 
     def _tell(self, path: str, function: str | None, inputs: Sequence[Any], output: Any) -> Any:
-        number = self._counts[path, function]
-        self._counts[path, function] += 1
+        counts = (self._passes[-1] if self._passes else _Pass()).counts
+        number = counts[path, function]
+        counts[path, function] += 1
         new = self._see(Call(path, function, number), output)
         if new is None or not _written_in_place(inputs, output):
             return new
@@ -113,12 +138,19 @@ class Watch(TorchFunctionMode):
     ) -> Any:
         output = function(*args, **(kwargs or {}))
         name = function_name(function)
-        if self._running and name in NONLINEARITIES:
-            path, module = self._running[-1]
+        if name in NONLINEARITIES and self._passes and self._passes[-1].running:
+            path, module = self._passes[-1].running[-1]
             if not isinstance(module, _NONLINEAR_MODULES):  # nn.ReLU calls F.relu: that is the module's own output
                 new = self._tell(path, name, args, output)
                 return output if new is None else new
         return output
+
+
+def functions_are_held() -> bool:
+    """Whether the output of an activation function is replaced here, which nobody further in can see."""
+    # there is no public way to ask which modes are on
+    modes = _get_current_function_mode_stack()
+    return any(call.function is not None for mode in modes if isinstance(mode, Watch) for call in mode.held)
 
 
 def _written_in_place(inputs: Sequence[Any], output: Any) -> bool:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from neuroprobe.addresses import Layer, part_at, parts_of, with_part
-from neuroprobe.calls import Call, Watch, function_name, nonlinearity
+from neuroprobe.calls import Call, Watch, function_name, functions_are_held, nonlinearity
 
 _BATCHES = (2, 3)  # images in the two passes that are laid side by side
 _READS_OF_DATA = {
@@ -94,6 +94,8 @@ def write_down(model: nn.Module, images: Tensor, layers: Sequence[Layer]) -> Tap
     Raises:
         NotReplayableError: if what the network runs depends on what its images show, or cannot be followed.
     """
+    if functions_are_held():
+        raise NotReplayableError("an activation function is ablated around it")
     several = images.expand(max(_BATCHES), *images.shape[1:]) if len(images) == 1 else images
     return _side_by_side(*(_pass(model, several[:number].clone(), layers) for number in _BATCHES))
 

@@ -324,7 +324,7 @@ def test_a_network_can_be_trained_without_some_units(images):
         ({"conv1": [0]}, {"site": "post_norm"}, ValueError, r"after 'conv1'; 'relu1' \(ReLU\) follows"),
         ({"fc": [0]}, {"site": "post_norm"}, ValueError, "after 'fc'; nothing follows"),
         ({"relu1": [0]}, {"per_position": True}, ValueError, "is for value='mean'; value='zero' came"),
-        ({"relu1": [0]}, {"scale": -1}, ValueError, "0 or more is wanted; -1 came"),
+        ({"relu1": [0]}, {"scale": -1}, ValueError, "a finite number from 0 is wanted; -1 came"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused(left_alone, network, images, units, how, error, says):
@@ -361,3 +361,31 @@ def test_the_mode_is_left_to_the_user_and_the_search_for_layers_leaves_no_trace(
 def test_the_way_in_may_be_a_wrapper(network, images):
     expected = answer(network, images, {"relu1": [0]})
     assert_close(answer(nn.DataParallel(network), images, {"relu1": [0]}), expected)
+
+
+def test_blocks_that_begin_after_a_pass_compose_from_their_first_pass_on():
+    model, images = neuroprobe.load_network("cnn7").eval(), torch.rand(3, 3, 32, 32)
+    outer, inner = {"relu5": range(64)}, {"relu3": [0]}
+    with torch.no_grad():
+        with neuroprobe.ablate(model, outer | inner):
+            expected = model(images)
+        with neuroprobe.ablate(model, outer):
+            model(images)
+            with neuroprobe.ablate(model, inner):
+                assert_close(model(images), expected)
+            with neuroprobe.Probe(model, ["relu5"]) as probe:
+                model(images)
+    assert not probe["relu5"][:, :64].any()
+    assert probe["relu5"].any()
+
+
+def test_an_ablated_function_is_ablated_for_the_engine_too(data_folder):
+    torch.manual_seed(0)
+    model = neuroprobe.load_network("resnet20", data_folder / "resnet20_cifar10.safetensors")
+    images, labels = torch.rand(4, 3, 32, 32), torch.arange(4)
+    images[0] = 0.5  # the engine's check looks at the first image, and may see no difference
+    with neuroprobe.ablate(model, {"layer3.1/relu:0": range(60)}):
+        inside = neuroprobe.unit_impact(model, (images, labels), ["layer3.2"], progress=False)
+        with torch.no_grad():
+            logits = model.eval()(neuroprobe.preparation.prepare(model).prepared(images))
+    assert inside.meta["loss"] == pytest.approx(float(torch.nn.functional.cross_entropy(logits, labels)), rel=1e-5)

@@ -91,6 +91,9 @@ def _add(sums: dict[Any, Any], key: Any, value: Any) -> None:
 
 def _logits_or_none(output: Any) -> Tensor | None:
     try:
-        return logits_of(output).detach()
+        logits = logits_of(output).detach()
     except ValueError:  # no classifier: there is still what its layers do
         return None
+    if not logits.isfinite().all():
+        raise ValueError("the network gave NaN or infinite logits: are its weights finite, its precision wide enough?")
+    return logits

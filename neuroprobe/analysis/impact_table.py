@@ -76,12 +76,13 @@ def unit_table(
         table["delta_loss"] = table["delta_loss"].fillna(pd.Series(sample.estimates, index))
     strongest, correlated = _strongest_correlation(found, correlation)
     read = np.concatenate([np.repeat("rectified" if layer.name in signed else "ok", layer.units) for layer in found])
-    dead = ~torch.cat([correlation.responds(layer.name).cpu() for layer in found]).numpy()
+    silent = ~torch.cat([correlation.responds(layer.name).cpu() for layer in found]).numpy()
     table = table.assign(
         class_correlation=strongest,
         correlated_class=pd.array(correlated, dtype="Int64"),
         estimated=~np.isin(np.arange(len(index)), sample.exact),
-        status=np.where(dead, "dead", read).astype(object),
+        # rectified responses may be silent where the unit speaks below zero
+        status=np.where(silent & (read == "ok"), "dead", read).astype(object),
     )
     return table, pd.DataFrame(class_deltas, index=index[sample.exact]).reindex(index).to_numpy()
 

@@ -398,3 +398,10 @@ def test_the_tables_have_the_columns_and_rows_of_the_contract(images):
     assert list(summary.index) == ["1", "3"]
     assert summary.mean_cosine_map["3"] == pytest.approx(shift.layers.loc["3"].cosine_map.mean())
     assert repr(shift).startswith("ShiftInvariance(Sequential, 16 units, 2 layers, median pearson ")
+
+
+def test_logits_that_are_nan_are_an_error(photographs):
+    cnn7 = neuroprobe.load_network("cnn7")
+    cnn7[-1].weight.data[0] = torch.nan
+    with pytest.raises(ValueError, match="NaN or infinite logits"):
+        neuroprobe.shift_invariance(cnn7, photographs[0][:4], ["relu1"], shifts=(1,), progress=False)
