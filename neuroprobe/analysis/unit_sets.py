@@ -92,7 +92,7 @@ def checked_fractions(fractions: int | Sequence[float]) -> Floats:
         ([0.0, 0.5, 1.0], [0.0, 0.5])
     """
     if isinstance(fractions, int | np.integer) and not isinstance(fractions, bool) and fractions >= 2:
-        return np.linspace(0, 1, int(fractions))
+        return np.linspace(0, 1, int(fractions)).round(12)  # 0.3, not 0.30000000000000004
     wanted = np.asarray(fractions, dtype=object)
     try:
         values = wanted.astype(np.float64)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
+import numpy as np
+
 from neuroprobe.results.base import known_layer, named
 from neuroprobe.results.saved import Saved
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from neuroprobe.packing import Contents
+
+_SAME_LEVEL = 1e-9  # 0.1 + 0.2 is meant to be 0.3
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -89,13 +93,15 @@ class Ablation(Saved):
         if "ranking" not in curves.coords:
             raise ValueError("noise is on every unit: there are no sets to name")
         named("order", order, self.orders)
-        if fraction not in curves["fraction"]:
-            raise ValueError(f"fraction must be one of {curves['fraction'].values.tolist()}; {fraction} came")
+        levels = curves["fraction"].to_numpy()
+        level = int(np.abs(levels - fraction).argmin())
+        if not abs(levels[level] - fraction) < _SAME_LEVEL:
+            raise ValueError(f"fraction must be one of {levels.tolist()}; {fraction} came")
         ranked = curves["ranking"].sel(order=order).to_numpy()
         sets = int((ranked[:, 0] >= 0).sum())
         if not 0 <= repeat < sets:
             raise ValueError(f"there are {sets} sets in order {order!r}: repeat must be 0 to {sets - 1}; {repeat} came")
-        chosen = sorted(ranked[repeat, : int(curves["units"].sel(fraction=fraction))])
+        chosen = sorted(ranked[repeat, : int(curves["units"][level])])
         units: dict[str, list[int]] = {}
         for place in chosen:
             units.setdefault(str(curves["ranked_layer"].values[place]), []).append(int(curves["ranked_unit"][place]))

@@ -145,10 +145,17 @@ def test_a_set_can_be_named_and_held_again():
     assert at(result, "random", 0.5, 1).loss.item() == pytest.approx(float(loss), abs=1e-5)
 
 
+@pytest.mark.parametrize("fractions", [11, np.arange(11) / 10])
+def test_a_set_goes_by_its_fraction_however_it_was_rounded(fractions):
+    result = ablation(Readout(), scores_of([1, 2, 3, 4, 5]), orders="top", fractions=fractions)
+    assert result.held("top", 0.3) == result.held("top", 0.1 + 0.2) == {"relu": [4]}
+
+
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
         (("best",), "no order 'best'"),
+        (("top", np.nan), r"fraction must be one of \[0.0, 0.5\]; nan came"),
         (("top", 0.4), r"fraction must be one of \[0.0, 0.5\]; 0.4 came"),
         (("top", 0.5, "relu", 1), "there are 1 sets in order 'top': repeat must be 0 to 0; 1 came"),
     ],
