@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf, isfinite
 from typing import Any
 from zlib import crc32
 
@@ -42,7 +43,8 @@ class Holding:
         seed: of the donors and of the noise.
 
     Raises:
-        ValueError: if a choice is none of those known, or ``scale`` is negative.
+        ValueError: if a choice is none of those known, a number is not finite, or ``scale`` is negative.
+        TypeError: if ``value`` is of none of these kinds.
     """
 
     value: str | float | Tensor = "zero"
@@ -56,11 +58,13 @@ class Holding:
             one_of("value", self.value, ("zero", *_NEED_DATA))
         elif not isinstance(self.value, Tensor | int | float):
             raise TypeError(f"value must be a word, a number or a tensor; {type(self.value).__name__} came")
+        elif not isinstance(self.value, Tensor) and not isfinite(self.value):
+            raise ValueError(f"value must be a finite number; {self.value} came")
         one_of("site", self.site, _SITES)
         if self.per_position and self.value != "mean":
             raise ValueError(f"per_position=True is for value='mean'; value={self.value!r} came")
-        if self.scale < 0:
-            raise ValueError(f"scale counts standard deviations: 0 or more is wanted; {self.scale} came")
+        if not 0 <= self.scale < inf:
+            raise ValueError(f"scale counts standard deviations: a finite number from 0 is wanted; {self.scale} came")
 
     @property
     def needs_data(self) -> bool:
@@ -144,11 +148,11 @@ class Holder:
         if isinstance(value, Tensor):
             return _entries(layer, value.to(maps), units, maps.shape[2:])
         if value == "mean":
-            return over_places(self._statistics[layer.name].mean.to(maps)[units], grid)
+            return _spread_over_places(self._statistics[layer.name].mean.to(maps)[units], grid)
         if value == "resample":
             return self._statistics[layer.name].given(keys, units.cpu(), self._holding.seed).to(maps)
         if value == "noise":
-            spread = over_places(self._statistics[layer.name].std.to(maps)[units], grid)
+            spread = _spread_over_places(self._statistics[layer.name].std.to(maps)[units], grid)
             return maps[:, units] + self._holding.scale * spread * self._drawn(layer, maps, keys)[:, units]
         return maps.new_full((), 0.0 if isinstance(value, str) else value)
 
@@ -181,9 +185,9 @@ def _entries(layer: Layer, value: Tensor, units: Tensor, grid: torch.Size) -> Te
             f"value must have one entry for each of the {layer.units} units of {layer.name!r} or for each of the "
             f"{len(units)} held, and after it no axes or those of the map {tuple(grid)}; {tuple(value.shape)} came"
         )
-    return over_places(value[units] if len(value) == layer.units else value, len(grid))
+    return _spread_over_places(value[units] if len(value) == layer.units else value, len(grid))
 
 
-def over_places(values: Tensor, places: int) -> Tensor:
+def _spread_over_places(values: Tensor, places: int) -> Tensor:
     """Return values (units,) or (units, *grid) with as many axes of places as the map has."""
     return values if values.ndim > 1 else values.reshape(-1, *(1,) * places)

@@ -98,6 +98,21 @@ def test_what_a_value_needs(value, needs_data, draws):
     assert (holding.needs_data, holding.draws) == (needs_data, draws)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"value": float("nan")}, "value must be a finite number; nan came"),
+        ({"value": float("-inf")}, "value must be a finite number; -inf came"),
+        ({"value": "noise", "scale": float("nan")}, "a finite number from 0 is wanted; nan came"),
+        ({"value": "noise", "scale": float("inf")}, "a finite number from 0 is wanted; inf came"),
+        ({"value": "noise", "scale": -0.5}, "a finite number from 0 is wanted; -0.5 came"),
+    ],
+)
+def test_numbers_must_be_finite(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        Holding(**wrong)
+
+
 @pytest.mark.parametrize("shape", [(3,), (UNITS, 5), (UNITS, 6, 5), (2, 5, 6), (1, UNITS)])
 def test_a_tensor_that_does_not_fit(shape):
     says = rf"the 4 units of 'relu' or for each of the 1 held, .* the map \(5, 6\); \({', '.join(map(str, shape))},?\)"
