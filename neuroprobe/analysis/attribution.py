@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from neuroprobe.addresses import Layer
-from neuroprobe.answers import logits_of
+from neuroprobe.answers import labels_among, logits_of
 from neuroprobe.models import reading
 from neuroprobe.preparation import Preparation
 from neuroprobe.probe import tapping
@@ -53,7 +53,7 @@ class Setting:
 
     def by_unit(self, layer: Layer, attribution: Tensor) -> Tensor:
         """Return an attribution in the shape of a layer's output as (images, units)."""
-        return over_places(self.readout.places(layer, attribution.detach()))
+        return summed_over_places(self.readout.places(layer, attribution.detach()))
 
 
 class Slope(NamedTuple):
@@ -77,6 +77,7 @@ class Slopes:
         self._edges.clear()
         with torch.enable_grad(), tapping(self._setting.prepared.model, layers, self._keep):
             scores = self._setting.scores(inputs.detach().requires_grad_())
+            targets = labels_among(scores, targets, who="slopes need")
             total = scores.gather(1, targets[:, None]).sum()  # in eval mode images do not meet: each keeps its own
         refuse_skipped(layers, self._edges)
         gradients = torch.autograd.grad(total, [self._edges[layer.name] for layer in layers], allow_unused=True)
@@ -116,7 +117,7 @@ class GradientXActivation:
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> list[Tensor]:
         """Return the attributions to each layer (images, units)."""
-        return [over_places(slope.gradient * slope.value) for slope in self._slopes(inputs, targets)]
+        return [summed_over_places(slope.gradient * slope.value) for slope in self._slopes(inputs, targets)]
 
 
 class Conductance:
@@ -142,10 +143,10 @@ class Conductance:
 
 def _gain(before: Slope, after: Slope) -> Tensor:
     """Return what one step adds: mean gradient times change of response, (images, units)."""
-    return over_places((before.gradient + after.gradient) / 2 * (after.value - before.value))
+    return summed_over_places((before.gradient + after.gradient) / 2 * (after.value - before.value))
 
 
-def over_places(maps: Tensor) -> Tensor:
+def summed_over_places(maps: Tensor) -> Tensor:
     """Return the sum of (images, units, *grid) over places, in single precision or better."""
     wide = torch.promote_types(maps.dtype, torch.float32)
     return maps.flatten(2).sum(2, dtype=wide) if maps.ndim > 2 else maps.to(wide)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from neuroprobe.addresses import Layer
-from neuroprobe.analysis.attribution import Setting, Slope, Slopes, over_places
+from neuroprobe.analysis.attribution import Setting, Slope, Slopes, summed_over_places
 from neuroprobe.data import Images, cut, suggested_batch
 from neuroprobe.holding import Holder, image_keys
 from neuroprobe.preparation import Preparation
@@ -49,7 +49,7 @@ def estimated_impact(
             for layer, slope in zip(layers, Slopes(setting)(inputs, labels), strict=True):
                 change = _change(holder, layer, slope.value, keys)
                 gradient = slope.gradient if steps == 1 else _along(setting, layer, slope, change, inputs, labels)
-                totals[layer.name] -= over_places(gradient * change).sum(0, dtype=torch.float64).cpu()
+                totals[layer.name] -= summed_over_places(gradient * change).sum(0, dtype=torch.float64).cpu()
             count += len(inputs)
             bar.update(len(inputs))
     return {name: total / count for name, total in totals.items()}

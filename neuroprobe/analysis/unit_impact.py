@@ -21,7 +21,7 @@ from neuroprobe.data import Batch, Data, Images
 from neuroprobe.holding import Holder, Holding
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.provenance import made_from
-from neuroprobe.readout import Readout, Rectifier, Tokens, prefix_tokens
+from neuroprobe.readout import Readout, Rectifier, Tokens, prefix_tokens, whole_number
 from neuroprobe.recording import observe
 from neuroprobe.results import UnitImpact
 from neuroprobe.trials import run_trials
@@ -99,8 +99,9 @@ def unit_impact(
 
     Source: single units as in Zhou, Sun, Bau and Torralba (2018); values as in Morcos et al. (2018).
     """
-    if steps < 1 or confirm < 1:
-        raise ValueError(f"steps and confirm count from 1; steps={steps} and confirm={confirm} came")
+    whole_number("steps", steps, least=1)
+    whole_number("confirm", confirm, least=1)
+    whole_number("seed", seed)
     if out is not None:
         store.refuse_to_clobber(Path(out).expanduser().resolve(), overwrite=False)
     holding = Holding(value=value, site=site, per_position=per_position, scale=scale, seed=seed)

@@ -203,14 +203,18 @@ def test_a_path_that_is_taken_is_refused_before_anything_runs(tmp_path):
     [
         (IMAGES, {}, ValueError, r"labels.* \(images, labels\)"),
         ((IMAGES, LABELS + 1), {}, ValueError, "labels must be below the network's number of outputs, 4; 4 came"),
+        ((IMAGES, LABELS + 1), {"screen": True}, ValueError, "labels must be below the network's .*, 4; 4 came"),
         ((IMAGES, LABELS), {"layers": ["rely"]}, UnknownLayerError, "no layer 'rely' in this network; nearest: relu"),
         ((IMAGES, LABELS), {"memory": 10}, ValueError, r"memory=10 bytes do not suffice for one image, which takes \d"),
-        ((IMAGES, LABELS), {"steps": 0}, ValueError, "count from 1; steps=0 and confirm=100 came"),
-        ((IMAGES, LABELS), {"confirm": 0}, ValueError, "count from 1; steps=1 and confirm=0 came"),
+        ((IMAGES, LABELS), {"steps": 0}, ValueError, "steps must be a whole number from 1; 0 came"),
+        ((IMAGES, LABELS), {"confirm": 0}, ValueError, "confirm must be a whole number from 1; 0 came"),
+        ((IMAGES, LABELS), {"steps": 1.5}, ValueError, "steps must be a whole number from 1; 1.5 came"),
+        ((IMAGES, LABELS), {"seed": -1}, ValueError, "seed must be a whole number from 0; -1 came"),
         ((IMAGES, LABELS), {"value": "median"}, ValueError, "value must be one of 'zero', .*; 'median' came"),
         ((IMAGES, LABELS), {"site": "post_norm"}, ValueError, r"after 'relu'; 'head' \(Linear\) follows"),
         ((IMAGES, LABELS), {"site": "post_norm", "screen": True}, ValueError, "site='address' is wanted"),
-        ((IMAGES, LABELS), {"value": float("inf")}, ValueError, "NaN or infinite logits"),
+        ((IMAGES, LABELS), {"value": float("inf")}, ValueError, "value must be a finite number; inf came"),
+        ((IMAGES, LABELS), {"value": 3e38}, ValueError, "NaN or infinite logits"),
     ],
 )
 def test_what_does_not_fit_is_refused(left_alone, data, options, error, says):
