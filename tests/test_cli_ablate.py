@@ -1,5 +1,7 @@
 """`neuroprobe ablate`: what it ranks by, prints and writes."""
 
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 import torch
@@ -50,6 +52,20 @@ def test_units_are_ranked_by_a_saved_table(folder, tmp_path):
     assert code == 0, printed
     assert "cnn7 by mine" in printed
     assert "all" in printed
+
+
+def test_gratings_have_the_size_asked_for(folder, monkeypatch):
+    sizes = []
+
+    def orientation(_model, layers, *, input_size, **_):
+        sizes.append(input_size)
+        index = pd.MultiIndex.from_product([layers, range(8)], names=["layer", "unit"])
+        return SimpleNamespace(units=pd.DataFrame({"gosi": 0.5}, index))
+
+    monkeypatch.setattr(neuroprobe, "orientation", orientation)
+    asked = ("--by", "gosi", "--input-size", 48, "--layers", "relu6", "--fractions", 2, "--orders", "top")
+    code, printed = run("cnn7", "--data", folder, *asked)
+    assert (code, sizes) == (0, [48]), printed
 
 
 @pytest.mark.parametrize(

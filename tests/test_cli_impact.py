@@ -56,7 +56,7 @@ def test_a_screen_says_how_well_it_ranks_and_names_only_units_that_were_held(fol
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--steps", 0], "steps=0"),
+        (["--steps", 0], "steps must be a whole number from 1; 0 came"),
         (["--layers", "relu9"], "no layer 'relu9'"),
         (["--value", "one"], "'one' came"),
         (["--memory", 0.0001], "memory=107,374 bytes do not suffice"),

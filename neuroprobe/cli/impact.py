@@ -71,7 +71,7 @@ def impact(
     screen: Annotated[
         bool, typer.Option("--screen", help="Estimate all units from gradients, and hold only the largest.")
     ] = False,
-    steps: Annotated[int, typer.Option(help="Passes a layer of the screen: more are slower and nearer.")] = 8,
+    steps: Annotated[int, typer.Option(help="Passes a layer of the screen: more are slower and nearer.")] = 1,
     confirm: Annotated[int, typer.Option(help="Units that a screen holds, and as many again at random.")] = 100,
     memory: Annotated[float, typer.Option(help="What a batch may keep, in GiB.")] = 1,
     preprocess: Preprocessing = Preprocess.AUTO,
