@@ -30,7 +30,7 @@ def test_it_prints_a_table_with_its_caution_and_writes_the_result(folder, tmp_pa
     code, printed = run("class-selectivity", "cnn7", "--data", folder, *QUICK, "--out", tmp_path / "classes")
     assert code == 0
     assert "cnn7: 32 units, 36 images of 3 classes, 12 or more of each" in printed
-    assert "near chance" in printed
+    assert "largely chance" in printed
     assert "With 12 images a class, chance alone gives half of si or more in 1 of 1 layers (relu1)" in printed
     assert sorted(path.name for path in (tmp_path / "classes").iterdir()) == [
         "class_selectivity.zarr", "overview.png", "overview.svg", "units.csv",

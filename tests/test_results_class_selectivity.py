@@ -32,7 +32,7 @@ def test_the_summary_tells_si_from_what_chance_gives():
     assert summary.share_selective.tolist() == [0.5, 0]
     assert summary.images_per_class.tolist() == [20, 20]
     assert summary.dead.tolist() == [0, 1]
-    assert summary.reading.tolist() == ["above chance", "near chance"]
+    assert summary.reading.tolist() == ["above chance", "largely chance"]
 
 
 def test_layers_count_alike_however_wide():
@@ -44,7 +44,7 @@ def test_without_permutations_cross_validation_says_what_chance_gives():
     summary = result(si_null=nothing, q_value=nothing).summary()
     assert summary.mean_si_null.isna().all()
     assert summary.share_selective.isna().all()
-    assert summary.reading.tolist() == ["above chance", "near chance"]
+    assert summary.reading.tolist() == ["above chance", "largely chance"]
 
 
 def test_a_layer_without_numbers_says_so():
@@ -71,6 +71,14 @@ def test_the_caution_names_the_layers_and_stands_in_the_html_view():
     safe = result(si_null=[0.01] * 3 + [NAN])
     assert safe.caution == ""
     assert "<b>" not in safe._repr_html_()
+
+
+def test_a_tiny_class_among_others_is_a_caution():
+    safe = {"si_null": [0.01] * 3 + [NAN]}
+    assert result((9, 1500, 0), **safe).caution.startswith("The smallest class has 9 of the images, the largest 1,500:")
+    assert "With 9 images a class" in result((9, 30, 0)).caution
+    assert result((9, 30, 0)).caution.endswith("by chance more often.")
+    assert [result(images, **safe).caution for images in [(10, 1500, 0), (5, 5, 0)]] == ["", ""]
 
 
 def test_verdicts_sum_to_one():

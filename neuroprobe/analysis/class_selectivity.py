@@ -52,7 +52,7 @@ def class_selectivity(
         >>> classes.curves["relu7"].shape
         (512, 3)
         >>> classes.summary().reading.item()  # of noise
-        'near chance'
+        'largely chance'
 
     Args:
         model: any ``nn.Module`` that takes images (N, C, H, W); it is run in eval mode and left as it was found.

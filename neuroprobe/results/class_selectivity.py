@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 SIGNIFICANT_Q = 0.05
 _MOSTLY_CHANCE = 0.5  # of si: where permuted labels give as much, what is left is no safe ground
+_FEW_IMAGES = 10  # of a class, where another has more
 
 
 class ClassSelectivity(Result):
@@ -37,14 +38,26 @@ class ClassSelectivity(Result):
 
     @property
     def caution(self) -> str:
-        """What to bear in mind about small samples, in a sentence; empty where chance is no great part of si."""
-        near = list(self.summary().query("reading == 'near chance'").index)
+        """What to bear in mind about small samples; empty where chance is no great part of si and no class is tiny."""
+        return " ".join(filter(None, [self._caution_of_chance(), self._caution_of_classes()]))
+
+    def _caution_of_chance(self) -> str:
+        near = list(self.summary().query("reading == 'largely chance'").index)
         if not near:
             return ""
         return (
             f"With {self.images_per_class:,} images a class, chance alone gives half of si or more in {len(near)} of "
             f"{len(self.layer_names)} layers ({_listed(near)}): compare si only at equal numbers of images, and with "
             "si_null or si_cv beside it."
+        )
+
+    def _caution_of_classes(self) -> str:
+        if not self.images_per_class < _FEW_IMAGES <= max(self.meta["images_per_class"]):
+            return ""
+        return (
+            f"The smallest class has {self.images_per_class} of the images, the largest "
+            f"{max(self.meta['images_per_class']):,}: means over few images are uncertain, and so come out largest by "
+            "chance more often."
         )
 
     def verdicts(self) -> pd.DataFrame:
@@ -67,7 +80,7 @@ class ClassSelectivity(Result):
         """Sum up each layer: status counts, si with what chance gives, and how safely si can be read.
 
         ``images_per_class`` is that of the smallest class. ``share_selective`` counts units with ``q_value`` below
-        0.05, of those with one. ``reading`` is ``"near chance"`` where half of the mean si or more is there without
+        0.05, of those with one. ``reading`` is ``"largely chance"`` where half of the mean si or more is there without
         class information: ``si_null``, or without permutations what ``si`` exceeds ``si_cv`` by. Means leave NaN out.
         """
         table = super().summary()
@@ -87,7 +100,7 @@ class ClassSelectivity(Result):
         chance = self._of_all("si_null").fillna(si - self._of_all("si_cv"))
         measured = by_layer(si).mean()
         near = by_layer(chance).mean() >= _MOSTLY_CHANCE * measured
-        return near.map({True: "near chance", False: "above chance"}).where(measured.notna(), "no numbers")
+        return near.map({True: "largely chance", False: "above chance"}).where(measured.notna(), "no numbers")
 
     def _of_all(self, name: str) -> pd.Series[float]:
         """Give a kind of si; where a preset counts dead units in with si = 0, they have 0 of every kind."""
