@@ -11,7 +11,6 @@ from neuroprobe.plots.style import (
     GREEN,
     GREY,
     INK,
-    LEGEND_ROW,
     PURPLE,
     VERMILION,
     layer_ticks,
@@ -54,9 +53,10 @@ def ablation_curves(
         curves = curves.isel(scale=slice(1, None))
     for order in result.orders:
         _draw_line(axes, curves.sel(order=order), measure, intact, result.axis)
-    axes.set(xlabel=_AXES[result.axis], ylabel=_MEASURES[measure], title=_title(result, layer))
+    axes.set(xlabel=_AXES[result.axis], ylabel=_MEASURES[measure], title=_title(result, _named_layer(result, layer)))
     axes.set_ylim(0, 1.02 if measure == "accuracy" else None)
     plain_numbers(axes.yaxis, 5)
+    _explain_whiskers(axes, result)
     axes.legend(loc="best")
     return axes
 
@@ -72,7 +72,7 @@ def impact_by_layer(
     """
     named("measure", measure, _MEASURES)
     names = result.layer_names
-    axes = ax or new_axes(max(3.5, min(7, 0.35 * len(names) + 0.8)), 2.4)
+    axes = ax or new_axes(max(5, min(7, 0.3 * len(names) + 2.6)), 2.4)
     at = [_at(result, result.curves[name], level) for name in names]
     axes.axhline(0, color=INK, lw=0.6)
     for order in sorted(result.orders, key=_is_one_set):  # single sets lie over the bars
@@ -81,10 +81,11 @@ def impact_by_layer(
         places = np.arange(len(names)) + width * (beside.index(order) - (len(beside) - 1) / 2)
         _draw_impacts(axes, places, [curves.sel(order=order) for curves in at], measure, width)
     axes.set_ylabel(f"Change in {_MEASURES[measure][0].lower()}{_MEASURES[measure][1:]}")
-    axes.set_title(_held(result, float(at[0][result.axis])), loc="left", pad=14)  # above the legend
+    axes.set_title(_title(result, _held(result, float(at[0][result.axis]))), loc="left")
     plain_numbers(axes.yaxis, 5)
     layer_ticks(axes, names)
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), **LEGEND_ROW)
+    _explain_whiskers(axes, result)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return axes
 
 
@@ -110,7 +111,8 @@ def class_damage(
     axes.set_yticks(places, [shorten(str(name)) for name in shown])
     axes.set_xlabel("Change in accuracy of the class")
     plain_numbers(axes.xaxis, 5)
-    axes.set_title(f"{_title(result, layer)}: {_held(result, float(at[result.axis])).lower()}", loc="left")
+    held = _held(result, float(at[result.axis]))
+    axes.set_title(_title(result, _named_layer(result, layer), held), loc="left")
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return axes
 
@@ -174,7 +176,13 @@ def _sets(values: xr.DataArray) -> xr.DataArray:
 
 def _label(sets: xr.DataArray) -> str:
     order, count = str(sets["order"].values).capitalize(), sets.sizes["repeat"]
-    return f"{order} ({count} draws)" if count > 1 else order
+    return f"{order} (mean, 95% of {count} draws)" if count > 1 else order
+
+
+def _explain_whiskers(axes: Axes, result: Ablation) -> None:
+    """Say in the legend what the bars of single sets are."""
+    if any(map(_is_one_set, result.orders)):
+        axes.plot([], [], "|", color=INK, ms=6, mew=0.8, label="95% interval over images")
 
 
 def _at(result: Ablation, curves: xr.Dataset, level: float | None) -> xr.Dataset:
@@ -185,10 +193,18 @@ def _at(result: Ablation, curves: xr.Dataset, level: float | None) -> xr.Dataset
 
 def _held(result: Ablation, level: float) -> str:
     if result.axis == "scale":
-        return f"Noise of {level:.2g} SD"
+        return f"noise of {level:.2g} SD"
     return f"{100 * level:.3g}% of units ablated"
 
 
-def _title(result: Ablation, layer: str | None) -> str:
+def _title(result: Ablation, *parts: str) -> str:
+    """Name the network, what is drawn of it, and the score that its units are ranked by."""
+    network = shorten(" ".join(str(result.meta.get("model", "")).split()), 30)
+    score = result.meta.get("scores")
+    said = [*parts, f"ranked by {shorten(str(score))}"] if score else parts
+    return f"{network}: {', '.join(said)}".removeprefix(": ")
+
+
+def _named_layer(result: Ablation, layer: str | None) -> str:
     name = layer or result.layer_names[0]
-    return "All layers, pooled" if name == "all" else shorten(name, 30)
+    return "all layers, pooled" if name == "all" else shorten(name, 30)

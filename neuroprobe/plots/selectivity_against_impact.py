@@ -31,7 +31,11 @@ def selectivity_against_impact(
         activity: a column of a third (``recording.units["mean"]``): rho at equal ranks of it is printed in brackets,
             since active units may have more of both.
         ax: where to draw; a new figure by default.
+
+    Raises:
+        TypeError: if a whole result or table is given in place of one column.
     """
+    _check_columns(score=score, impact=impact, activity=activity)
     axes = ax or new_axes(4.6, 2.8)
     score, effect = score.astype(float).rename(str(score.name)), impact.astype(float)
     rho = rank_agreement(score.to_frame(), effect.to_frame(), str(impact.name))["spearman"].droplevel("method")
@@ -50,6 +54,17 @@ def selectivity_against_impact(
     header = "Spearman's $\\rho$" + (" (at equal activity)" if held is not None else "")
     axes.legend(title=header, title_fontsize=6.5, loc="center left", bbox_to_anchor=(1, 0.5), alignment="left")
     return axes
+
+
+def _check_columns(**columns: Any) -> None:
+    import pandas as pd
+
+    for name, column in columns.items():
+        if column is not None and not isinstance(column, pd.Series):
+            raise TypeError(
+                f"{name} must be one column of a unit table, such as result.units.si or impact.units.delta_loss; "
+                f"{type(column).__name__} came"
+            )
 
 
 def _rho(layer: str, rho: pd.Series[float], held: pd.Series[float] | None) -> str:

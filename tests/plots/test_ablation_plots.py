@@ -38,7 +38,7 @@ def planted(layers=("relu1", "layer1.0/relu:0"), *, orders=ORDERS, axis="fractio
         curves[layer] = xr.Dataset(data, coords)
     index = pd.MultiIndex.from_product([layers, orders], names=["layer", "order"])
     table = pd.DataFrame({"units": 8, "auc": 0.5, axis: 0.5, "delta_loss": 0.3}, index)
-    return Ablation(table, curves, {"model": "planted"})
+    return Ablation(table, curves, {"model": "planted", "scores": "gosi" if axis == "fraction" else None})
 
 
 def named(axes):
@@ -56,8 +56,9 @@ def line(axes, label):
 def test_a_curve_is_the_mean_over_sets_against_the_fraction():
     result = planted()
     axes = plots.ablation_curves(result, "relu1")
-    assert named(axes) == ["Top", "Bottom", "Random (4 draws)"]
-    x, y = line(axes, "Random (4 draws)").get_data()
+    assert named(axes) == ["Top", "Bottom", "Random (mean, 95% of 4 draws)", "95% interval over images"]
+    assert axes.get_title() == "planted: relu1, ranked by gosi"
+    x, y = line(axes, "Random (mean, 95% of 4 draws)").get_data()
     assert list(x) == [0, 0.25, 0.5, 1]
     np.testing.assert_allclose(y, result.curve("relu1").accuracy.sel(order="random").mean("repeat"))
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("Fraction of units ablated", "Accuracy")
@@ -67,8 +68,9 @@ def test_a_curve_is_the_mean_over_sets_against_the_fraction():
 def test_noise_has_a_logarithmic_axis_and_the_intact_network_as_a_line():
     axes = plots.ablation_curves(planted(["relu1"], orders=("noise",), axis="scale"), measure="loss")
     assert (axes.get_xscale(), axes.get_ylabel()) == ("log", "Loss (nats)")
+    assert axes.get_title() == "planted: relu1"
     assert line(axes, "Intact").get_ydata()[0] == pytest.approx(-np.log(0.9))
-    assert list(line(axes, "Noise (4 draws)").get_xdata()) == [0.25, 0.5, 1]
+    assert list(line(axes, "Noise (mean, 95% of 4 draws)").get_xdata()) == [0.25, 0.5, 1]
     draw(axes)
 
 
@@ -76,7 +78,7 @@ def test_noise_has_a_logarithmic_axis_and_the_intact_network_as_a_line():
 def test_impact_stands_layer_by_layer_at_a_level(level, title):
     result = planted()
     axes = plots.impact_by_layer(result, "accuracy", level)
-    assert axes.get_title(loc="left") == title
+    assert axes.get_title(loc="left") == f"planted: {title}, ranked by gosi"
     at = 0.5 if level is None else 0.25
     expected = [curves.delta_accuracy.sel(order="top", fraction=at).item() for curves in result.curves.values()]
     assert line(axes, "Top").get_ydata() == pytest.approx(expected)
@@ -89,7 +91,7 @@ def test_classes_are_sorted_by_what_the_top_set_does_and_the_rest_left_out():
     axes = plots.class_damage(planted(["relu1"], classes=30), level=1)
     shown = [tick.get_text() for tick in axes.get_yticklabels()]
     assert shown == [f"c{i}" for i in range(20)]
-    assert axes.get_title(loc="left") == "relu1: 100% of units ablated"
+    assert axes.get_title(loc="left") == "planted: relu1, 100% of units ablated, ranked by gosi"
     draw(axes)
 
 
@@ -104,6 +106,18 @@ def test_a_score_stands_against_impact_with_rho_of_each_layer():
     axes = plots.selectivity_against_impact(score, impact, activity)
     assert named(axes)[0] == "relu1: +1.00 (+1.00)"
     draw(axes)
+
+
+@pytest.mark.parametrize("came", [planted(), pd.DataFrame(), [0.5]])
+def test_a_whole_result_is_no_column(came):
+    column = pd.Series([1.0], pd.MultiIndex.from_tuples([("relu1", 0)], names=["layer", "unit"]))
+    for name, arguments in {
+        "score": (came, column),
+        "impact": (column, came),
+        "activity": (column, column, came),
+    }.items():
+        with pytest.raises(TypeError, match=f"{name} must be one column of a unit table.*; {type(came).__name__} came"):
+            plots.selectivity_against_impact(*arguments)
 
 
 def test_a_result_draws_what_it_holds():
