@@ -118,7 +118,6 @@ def _compact(result: ClassSelectivity) -> Figure:
 def _draw_index(axes: Axes, result: ClassSelectivity) -> None:
     """Panel A."""
     index_by_layer(result, "si", ax=axes)
-    axes.set_ylabel("SI")
     chance = quartiles(result.units["si_null"]).to_numpy().T
     if np.isfinite(chance).any():
         places = np.arange(chance.shape[1])
@@ -145,4 +144,5 @@ def _draw_example(axes: Axes, result: ClassSelectivity, layer: str, unit: int) -
     draw_bars(axes, means)
     axes.set_xticks([int(np.argmax(means.to_numpy()))], [shorten(str(means.idxmax()), 14)])
     number = result.layer_names.index(layer) + 1
-    axes.set_title(f"{shorten(layer)} ({number})\nunit {unit}, SI {value(result, layer, unit, 'si'):.2f}", fontsize=6)
+    si = value(result, layer, unit, "si")
+    axes.set_title(f"{shorten(layer)}\nlayer {number}, unit {unit}\nSI {si:.2f}", fontsize=6)

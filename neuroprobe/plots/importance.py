@@ -30,8 +30,11 @@ def importance_by_layer(result: Importance, method: str | None = None, ax: Axes 
         method: the first of the result's by default.
         ax: where to draw; a new figure by default.
     """
+    first = method is None and len(result.methods) > 1
     method = method or result.headline
     axes = index_by_layer(result, method, ax=ax)
+    if first:
+        axes.set_title(f"The first of {len(result.methods)} methods", loc="left")
     unit = _UNITS[result.meta["of"]] + ("/response" if method == "internal_influence" else "")
     axes.set_ylabel(f"{LABELS.get(method, method)} ({unit})")
     axes.axhline(0, color=INK, lw=0.6, zorder=1)

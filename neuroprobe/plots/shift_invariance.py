@@ -158,7 +158,7 @@ def _with_reference(shifts: np.ndarray, values: np.ndarray, reference: float) ->
 def _finish(axes: Axes) -> None:
     axes.set_xlabel("Shift (pixels)")
     axes.set_ylim(axes.get_ylim()[0], 1 + 0.03 * (1 - axes.get_ylim()[0]))
-    plain_numbers(axes.xaxis, 9)
+    plain_numbers(axes.xaxis, 9, whole=True)
     plain_numbers(axes.yaxis, 7)
 
 

@@ -171,9 +171,9 @@ def shorten(name: str, length: int = 20) -> str:
     return short.replace("$", r"\$")
 
 
-def plain_numbers(axis: Any, most: int = 3) -> None:
-    """Mark few, round values, without zeros after the point."""
-    axis.set_major_locator(MaxNLocator(most, steps=[1, 2, 5, 10]))
+def plain_numbers(axis: Any, most: int = 3, *, whole: bool = False) -> None:
+    """Mark few, round values, without zeros after the point; only ``whole`` ones where others mean nothing."""
+    axis.set_major_locator(MaxNLocator(most, steps=[1, 2, 5, 10], integer=whole))
     axis.set_major_formatter(plain)
 
 

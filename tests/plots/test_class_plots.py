@@ -82,6 +82,9 @@ def test_the_overview_shows_what_permuted_labels_give():
     axes = plots.class_overview(result).axes[0]
     null = next(line for line in axes.get_lines() if line.get_label() == "Permuted labels")
     assert null.get_ydata().tolist() == pytest.approx([0.05] * 3)
+    assert axes.get_ylabel() == "Class selectivity (SI)"
+    titles = [panel.get_title() for panel in plots.class_overview(result).axes if "unit" in panel.get_title()]
+    assert titles[0] == "layer0\nlayer 1, unit 4\nSI 0.41"
     untested = plots.class_overview(planted(tested=False)).axes[0]
     assert "Permuted labels" not in [line.get_label() for line in untested.get_lines()]
 

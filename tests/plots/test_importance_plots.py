@@ -50,6 +50,8 @@ def test_estimated_effects_are_left_out(scores, impact):
 def test_every_unit_is_drawn_in_its_units(scores):
     axes = plots.importance_by_layer(scores)
     assert axes.get_ylabel() == "Conductance (nats)"
+    assert axes.get_title(loc="left") == "The first of 2 methods"
+    assert plots.importance_by_layer(scores, "conductance").get_title(loc="left") == ""
     assert plots.importance_by_layer(scores, "internal_influence").get_ylabel() == "Internal influence (nats/response)"
     np.testing.assert_array_equal(axes.get_lines()[0].get_ydata(), scores.units.conductance)
     assert as_img(scores.plot()).startswith("<img")

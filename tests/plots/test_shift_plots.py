@@ -54,6 +54,12 @@ def test_pearson_by_shift_is_the_median_of_live_units_and_1_without_a_shift():
     assert named == ["conv1", "…yer1.0/relu:0", "fc"]
 
 
+def test_only_whole_pixels_are_marked():
+    axes = plots.decisions_by_shift(planted())
+    axes.figure.canvas.draw()
+    assert all(float(tick).is_integer() for tick in axes.get_xticks())
+
+
 def test_many_layers_are_numbered():
     axes = plots.pearson_by_shift(planted([f"layer{number}" for number in range(12)], loss=0.01))
     assert [text.get_text() for text in axes.figure.axes[1].get_yticklabels()] == ["1", "5", "10"]
