@@ -91,7 +91,7 @@ class Rectifier:
 
     def __call__(self, layer: Layer, maps: Tensor) -> Tensor:
         """Return max(maps, 0), or the maps as they are where they are not to be clipped."""
-        lowest = maps.amin()
+        lowest = _lowest(maps)
         self._lowest[layer.name] = torch.minimum(self._lowest.get(layer.name, lowest), lowest)
         if not self._clip:
             return maps
@@ -101,6 +101,14 @@ class Rectifier:
     def is_signed(self, layer: Layer) -> bool:
         """Whether any value of the layer so far was below zero."""
         return bool(self._lowest[layer.name] < 0)
+
+
+def _lowest(maps: Tensor) -> Tensor:
+    """Return the smallest value."""
+    if maps.device.type == "cpu" and maps.dtype in (torch.float32, torch.float64):
+        # one thread of NumPy's is done with most maps before torch's are awake
+        return torch.from_numpy(maps.numpy().min(keepdims=True)).reshape(())
+    return maps.amin()
 
 
 def prefix_tokens(model: nn.Module) -> int:
