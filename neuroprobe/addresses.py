@@ -238,7 +238,8 @@ def _defaults(found: Sequence[Layer]) -> list[Layer]:
 
 
 def _matching(found: Sequence[Layer], pattern: str) -> list[Layer]:
-    exact = [layer for layer in found if pattern in (layer.name, *_bare_names(layer))]
+    exact = [layer for layer in found if pattern == layer.name]
+    exact = exact or [layer for layer in found if pattern in _bare_names(layer)]
     matching = exact or [layer for layer in found if fnmatchcase(layer.name, pattern)]
     if not matching:
         raise unknown_layer(pattern, [layer.name for layer in found])

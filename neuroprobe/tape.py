@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from operator import ne
 from typing import Any
 
@@ -59,12 +59,12 @@ class Operation:
     named: dict[str, Any]
     output: Any
 
-    @property
+    @cached_property
     def reads(self) -> tuple[int, ...]:
         """The values it takes."""
         return tuple(leaf.number for leaf in leaves((self.arguments, self.named)) if isinstance(leaf, Value))
 
-    @property
+    @cached_property
     def writes(self) -> tuple[int, ...]:
         """The values it makes."""
         return tuple(leaf.number for leaf in leaves(self.output) if isinstance(leaf, Value))
