@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from dataclasses import fields
 from html import escape
 from types import MappingProxyType
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Saved:
+class Saved(ABC):
     """The side of a result that has nothing to do with what was measured; its subclasses are frozen dataclasses."""
 
     kind: ClassVar[str] = "saved"
@@ -33,17 +34,17 @@ class Saved:
         object.__setattr__(self, "meta", MappingProxyType(_as_json(self.meta)))
 
     @property
+    @abstractmethod
     def tables(self) -> dict[str, pd.DataFrame]:
         """The tables by name, the main one first."""
-        raise NotImplementedError
 
+    @abstractmethod
     def summary(self) -> pd.DataFrame:
         """Sum up each layer."""
-        raise NotImplementedError
 
+    @abstractmethod
     def plot(self) -> Figure:
         """Draw what was found."""
-        raise NotImplementedError
 
     def save(self, path: str | Path, overwrite: bool = False) -> Path:
         """Save to one Zarr store, whole or not at all; :func:`load` reads it back."""
@@ -54,9 +55,9 @@ class Saved:
         return Contents(self.kind, dict(self.meta), self.tables, dict(self.curves))
 
     @classmethod
+    @abstractmethod
     def from_contents(cls, contents: Contents) -> Self:
         """Undo :meth:`to_contents`."""
-        raise NotImplementedError
 
     def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
         """Travel between processes and through ``copy``: read-only mappings cannot, so they go as dicts."""
