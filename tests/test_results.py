@@ -167,6 +167,9 @@ def test_curve_is_pooled_over_phase_at_the_preferred_frequency(pooling):
     assert curve.dims == ("unit", "orientation")
     np.testing.assert_array_equal(curve, expected)
     np.testing.assert_array_equal(curve["frequency"], np.array([0.05, 0.1])[best])
+    plane = tuning.plane("a")
+    assert plane.dims == ("unit", "frequency", "orientation")
+    np.testing.assert_array_equal(plane.to_numpy()[np.arange(5), best], curve)
 
 
 def test_curve_of_a_unit_without_responses_is_nan(tuning):

@@ -32,8 +32,21 @@ class Tuning(Result):
         drift = [dim for dim in ("orientation", "phase") if dim in cube.dims]
         settings = [dim for dim in cube.dims if dim not in ("unit", *drift)]
         best = cube.fillna(float("-inf")).max(drift).argmax(settings)  # fillna: a unit may be all NaN
-        at_best = cube.isel(best)
-        return at_best if "phase" not in drift else _pool(at_best, self.meta.get("pooling", "mean"))
+        return self._pooled(cube.isel(best))
+
+    def plane(self, layer: str) -> xr.DataArray:
+        """Give each unit's response to every setting and orientation (unit, frequency, orientation), pooled over phase.
+
+        The row at a unit's preferred frequency is its :meth:`curve`.
+        """
+        return self._pooled(self.curves[known_layer(layer, self.curves)])
+
+    def _pooled(self, responses: xr.DataArray) -> xr.DataArray:
+        """Take the phases together as the result was made; a unit that is NaN stays NaN."""
+        pooling = named("pooling", self.meta.get("pooling", "mean"), ("mean", "max"))
+        if "phase" not in responses.dims:
+            return responses
+        return responses.max("phase") if pooling == "max" else responses.mean("phase")
 
     def fit(self, layer: str) -> xr.DataArray:
         """Draw out each unit's fitted von Mises curve (unit, orientation), every degree from 0 to 180."""
@@ -85,10 +98,3 @@ class Tuning(Result):
         from neuroprobe.plots.style import as_img
 
         return as_img(overview(self, compact=True))
-
-
-def _pool(curve: xr.DataArray, pooling: str) -> xr.DataArray:
-    """Take the phases together; a unit that is NaN stays NaN."""
-    if named("pooling", pooling, ("mean", "max")) == "max":
-        return curve.max("phase")
-    return curve.mean("phase")
