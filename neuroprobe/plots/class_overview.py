@@ -13,7 +13,7 @@ from neuroprobe.plots.style import (
     BLUE,
     GREY,
     INK,
-    LEGEND_ROW,
+    legend_above,
     new_axes,
     new_figure,
     panel_letter,
@@ -123,7 +123,7 @@ def _draw_index(axes: Axes, result: ClassSelectivity) -> None:
         places = np.arange(chance.shape[1])
         axes.vlines(places, chance[1], chance[2], color=INK, lw=0.9, zorder=5)
         axes.plot(places, chance[0], "o", mfc="white", mec=INK, ms=3, mew=0.7, label="Permuted labels", zorder=6)
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), **LEGEND_ROW)
+    legend_above(axes)
 
 
 def _draw_examples(figure: Figure, place: SubplotSpec, result: ClassSelectivity, count: int) -> list[Axes]:

@@ -11,10 +11,10 @@ from neuroprobe.plots.style import (
     GREY,
     INK,
     LABELS,
-    LEGEND_ROW,
     SKY,
     VERMILION,
     layer_ticks,
+    legend_above,
     new_axes,
     plain_numbers,
     styled,
@@ -50,7 +50,7 @@ def index_by_layer(result: Result, index: str = "gosi", ax: Axes | None = None) 
     axes.set_ylim(bottom=0 if values.min() >= 0 else None)
     plain_numbers(axes.yaxis, 6)
     layer_ticks(axes, result.layer_names)
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), **LEGEND_ROW)
+    legend_above(axes)
     return axes
 
 

@@ -11,8 +11,8 @@ from neuroprobe.plots.style import (
     BLUE,
     GREY,
     INK,
-    LEGEND_ROW,
     layer_ticks,
+    legend_above,
     new_figure,
     panel_letter,
     plain_numbers,
@@ -111,7 +111,7 @@ def draw_verdicts(axes: Axes, shares: pd.DataFrame, verdicts: Mapping[str, tuple
         bottom += share
     axes.set(ylabel="Units (%)", ylim=(0, 100))
     layer_ticks(axes, list(shares.index))
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), **LEGEND_ROW)
+    legend_above(axes)
 
 
 def draw_halves(place: SubplotSpec, tuning: Tuning) -> list[Any]:

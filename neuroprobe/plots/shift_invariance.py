@@ -14,9 +14,10 @@ from neuroprobe.plots.style import (
     BLUE,
     COLOURS,
     LABELS,
-    LEGEND_ROW,
     VERMILION,
+    in_place_of_data,
     layer_ticks,
+    legend_above,
     new_axes,
     new_figure,
     panel_letter,
@@ -95,7 +96,7 @@ def cosines_by_layer(result: ShiftInvariance, ax: Axes | None = None) -> Axes:
     axes.set(ylabel="Cosine between maps", ylim=(min(0, axes.get_ylim()[0]), 1.03))
     plain_numbers(axes.yaxis, 6)
     layer_ticks(axes, result.layer_names)
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), **LEGEND_ROW)
+    legend_above(axes)
     return axes
 
 
@@ -110,9 +111,9 @@ def decisions_by_shift(result: ShiftInvariance, ax: Axes | None = None) -> Axes:
     axes.set_ylabel("Share of images")
     _finish(axes)
     if drawn:
-        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), **{**LEGEND_ROW, "ncols": 2})
+        legend_above(axes, most=2)
     else:
-        axes.text(0.5, 0.5, "The network gives no logits", ha="center", transform=axes.transAxes)
+        in_place_of_data(axes, "The network gives no logits")
     return axes
 
 
@@ -137,7 +138,7 @@ def shift_compared(results: Sequence[tuple[str, ShiftInvariance]], ax: Axes | No
     axes.set_ylabel(LABELS["pearson"])
     plain_numbers(axes.yaxis, 6)
     layer_ticks(axes, names)
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), **{**LEGEND_ROW, "ncols": 1})
+    legend_above(axes, most=1)
     return axes
 
 

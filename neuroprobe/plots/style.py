@@ -80,8 +80,7 @@ _LOOK: Any = {
     "lines.linewidth": 1.1,
     "lines.markersize": 3,
 }
-LEGEND_ROW: Any = {
-    "ncols": 4,
+_LEGEND_ROW: Any = {
     "borderpad": 0,
     "borderaxespad": 0.3,
     "handlelength": 1.2,
@@ -92,6 +91,7 @@ LEGEND_ROW: Any = {
 _INLINE = {"inline", "module://matplotlib_inline.backend_inline"}
 _UNSEEN = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"} | _INLINE  # backends that open no window
 _LABEL_INCHES, _LETTER_INCHES = 0.1, 0.055  # height of a tick label's line, width of its letters
+_KEY_LETTER, _KEY_MARK, _KEY_MARGIN = 0.046, 0.25, 0.4  # inches: letter and mark of a legend, room beside the axes
 
 
 def styled(draw: Callable[P, R]) -> Callable[P, R]:
@@ -163,6 +163,38 @@ def layer_ticks(axes: Axes, layers: Sequence[str]) -> None:
     axes.tick_params(axis="x", labelsize=mpl.rcParams["xtick.labelsize"])
     margin = max(0.7, (4 - len(layers)) / 2)  # so that a single layer does not fill the width
     axes.set_xlim(-margin, len(layers) - 1 + margin)
+
+
+def layer_rows(axes: Axes, layers: Sequence[str]) -> None:
+    """Name the layers down y, the first on top: where there is no room, number some of them."""
+    slot = axes.get_window_extent().height / axes.figure.dpi / len(layers)  # inches a layer
+    if slot < _LABEL_INCHES:
+        places = sorted({0, *range(9, len(layers), 10)})
+        axes.set_yticks(places, [str(place + 1) for place in places])
+        axes.set_ylabel("Layer, in order of execution")
+    else:
+        axes.set_yticks(range(len(layers)), [shorten(layer) for layer in layers])
+
+
+def legend_above(axes: Axes, most: int = 4) -> None:
+    """Put the legend above the axes, at the right, in as many rows as it takes; none where nothing has a label."""
+    labels = axes.get_legend_handles_labels()[1]
+    room = axes.get_window_extent().width / axes.figure.dpi + _KEY_MARGIN
+    fitting = (columns for columns in range(most, 1, -1) if _key_width(labels, columns) <= room)
+    if labels:
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=next(fitting, 1), **_LEGEND_ROW)
+
+
+def _key_width(labels: Sequence[str], columns: int) -> float:
+    """Estimate the width, in inches, of a legend that matplotlib fills column by column."""
+    rows = -(-len(labels) // columns)
+    filled = [labels[start : start + rows] for start in range(0, len(labels), rows)]
+    return sum(_KEY_LETTER * max(map(len, column)) + _KEY_MARK for column in filled)
+
+
+def in_place_of_data(axes: Axes, text: str) -> None:
+    """Say in the middle of the axes why nothing is drawn."""
+    axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes)
 
 
 def shorten(name: str, length: int = 20) -> str:

@@ -15,9 +15,9 @@ from neuroprobe.plots.style import (
     GREY,
     INK,
     LABELS,
-    LEGEND_ROW,
     VERMILION,
     layer_ticks,
+    legend_above,
     new_axes,
     new_figure,
     panel_letter,
@@ -87,7 +87,7 @@ def unit_impact_by_layer(result: UnitImpact, ax: Axes | None = None) -> Axes:
     _symmetric_log(axes, losses)
     axes.set_ylabel(LABELS["delta_loss"])
     layer_ticks(axes, result.layer_names)
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), **LEGEND_ROW)
+    legend_above(axes)
     return axes
 
 
@@ -110,7 +110,7 @@ def unit_accuracy_by_layer(result: UnitImpact, ax: Axes | None = None) -> Axes:
     axes.set_ylabel("Change in accuracy\nwhen ablated")
     plain_numbers(axes.yaxis, 5)
     layer_ticks(axes, result.layer_names)
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), **LEGEND_ROW)
+    legend_above(axes)
     return axes
 
 
