@@ -4,21 +4,25 @@ A reducer is any function from ``Observed`` to a value with ``+``. So batches, p
 and the answer does not depend on how the images were cut or ordered. Sums that grow are float64.
 """
 
-from neuroprobe.reducers.covariance import CoMoments
+from neuroprobe.reducers.covariance import CoMoments, Covariance
 from neuroprobe.reducers.moments import ClassMoments, Moments
-from neuroprobe.reducers.named import STATES, named_reducers
+from neuroprobe.reducers.named import STATES, named_reducers, savable
 from neuroprobe.reducers.observation import Observed, Reducer, Summable, observed
+from neuroprobe.reducers.quantiles import Quantiles
 from neuroprobe.reducers.top_images import TopImages
 
 __all__ = [
     "STATES",
     "ClassMoments",
     "CoMoments",
+    "Covariance",
     "Moments",
     "Observed",
+    "Quantiles",
     "Reducer",
     "Summable",
     "TopImages",
     "named_reducers",
     "observed",
+    "savable",
 ]

@@ -3,14 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import is_dataclass
+from typing import Any, TypeVar
 
+from neuroprobe.reducers.covariance import Covariance
 from neuroprobe.reducers.moments import ClassMoments, Moments
 from neuroprobe.reducers.observation import Reducer
+from neuroprobe.reducers.quantiles import Quantiles
 from neuroprobe.reducers.top_images import TopImages
 
-STATES: dict[str, type] = {kind.__name__: kind for kind in (Moments, ClassMoments, TopImages)}
-_BY_NAME: dict[str, Reducer] = {"moments": Moments.of, "class_moments": ClassMoments.of, "top_images": TopImages.of}
+State = TypeVar("State")
+_BY_NAME: dict[str, Reducer] = {
+    "moments": Moments.of,
+    "class_moments": ClassMoments.of,
+    "top_images": TopImages.of,
+    "quantiles": Quantiles.of,
+    "covariance": Covariance.of,
+}
+STATES: dict[str, type] = {kind.__name__: kind for kind in (Moments, ClassMoments, TopImages, Quantiles, Covariance)}
+
+
+def savable(kind: type[State]) -> type[State]:
+    """Let a reducer's state of one's own be saved and loaded with a recording: a decorator of its class.
+
+    The class must be a dataclass whose fields are tensors, and numbers and words for the rest. A store names it and
+    holds no code: whoever loads the store must have imported the class.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> @savable
+        ... @dataclass(frozen=True, eq=False)
+        ... class Active:
+        ...     images: int
+
+    Raises:
+        TypeError: if it is no dataclass; ValueError: if another class bears the name.
+    """
+    if not is_dataclass(kind):
+        raise TypeError(f"a state that is to be saved must be a dataclass; {kind.__name__} is none")
+    known = STATES.setdefault(kind.__name__, kind)
+    if (known.__module__, known.__qualname__) != (kind.__module__, kind.__qualname__):
+        raise ValueError(f"there is a state {kind.__name__} already, of {known.__module__}: choose another name")
+    STATES[kind.__name__] = kind  # of a cell of a notebook that is run again, the newer one
+    return kind
 
 
 def named_reducers(reducers: Mapping[str, Any] | str | Sequence[str]) -> dict[str, Reducer]:
