@@ -151,7 +151,9 @@ def pack_state(reducer: str, layer: str, state: Any) -> xr.Dataset:
 
     if type(state) not in STATES.values():
         kind = type(state).__name__
-        raise TypeError(f"reducer {reducer!r} made a {kind}, which has no place on disk; list it in reducers.STATES")
+        raise TypeError(
+            f"reducer {reducer!r} made a {kind}, which has no place on disk; decorate it with reducers.savable"
+        )
     values = {part.name: getattr(state, part.name) for part in fields(state)}
     tensors = {name: value.detach().cpu().numpy() for name, value in values.items() if isinstance(value, Tensor)}
     arrays = {name: ([f"{name}_{axis}" for axis in range(value.ndim)], value) for name, value in tensors.items()}
@@ -167,6 +169,9 @@ def unpack_state(packed: xr.Dataset) -> Any:
 
     name = packed.attrs["state"]
     if name not in STATES:
-        raise ValueError(f"the store holds a state {name!r}, which reducers.STATES does not list: {', '.join(STATES)}")
+        raise ValueError(
+            f"the store holds a state {name!r}, which is none of {', '.join(STATES)}: import the module that "
+            "defines it, its class decorated with reducers.savable, before loading"
+        )
     tensors = {str(part): torch.from_numpy(values.to_numpy().copy()) for part, values in packed.data_vars.items()}
     return STATES[name](**tensors, **packed.attrs["values"])

@@ -33,7 +33,7 @@ def savable(kind: type[State]) -> type[State]:
         >>> from dataclasses import dataclass
         >>> @savable
         ... @dataclass(frozen=True, eq=False)
-        ... class Active:
+        ... class ActiveShare:
         ...     images: int
 
     Raises:

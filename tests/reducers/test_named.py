@@ -2,6 +2,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from neuroprobe.packing import pack_state, unpack_state
 from neuroprobe.reducers import STATES, Moments, named_reducers, savable
 
 # By name
@@ -40,15 +41,15 @@ def own(name, module=__name__):
 
 
 def test_a_state_of_ones_own_is_listed(states):
-    kind = own("Active")
+    kind = own("Own")
     assert savable(kind) is kind
-    assert states["Active"] is kind
+    assert states["Own"] is kind
 
 
 def test_a_cell_that_is_run_again_replaces_its_class(states):
-    savable(own("Active"))
-    newer = savable(own("Active"))
-    assert states["Active"] is newer
+    savable(own("Own"))
+    newer = savable(own("Own"))
+    assert states["Own"] is newer
 
 
 def test_a_name_that_is_taken_is_refused(states):
@@ -60,3 +61,14 @@ def test_a_name_that_is_taken_is_refused(states):
 def test_a_state_must_be_a_dataclass(states):
     with pytest.raises(TypeError, match="must be a dataclass; dict is none"):
         savable(dict)
+
+
+def test_a_state_that_is_not_known_here_says_what_to_import(states):
+    kind = savable(own("Own"))
+    packed = pack_state("mine", "relu1", kind(images=3))
+    assert unpack_state(packed).images == 3
+    del states["Own"]
+    with pytest.raises(
+        ValueError, match=r"a state 'Own', which is none of Moments, .*: import the module that defines"
+    ):
+        unpack_state(packed)
