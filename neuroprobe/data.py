@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,15 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler, TensorDataset, default_collate
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    Sampler,
+    TensorDataset,
+    default_collate,
+)
 
 Data = Tensor | tuple[Tensor, Tensor] | Dataset[Any] | DataLoader[Any] | str | Path
 _RANGE_SLACK = 1e-4  # resizing and decoding may overshoot [0, 1] by rounding
@@ -26,6 +35,7 @@ class Batch:
     images: Tensor  # (images, C, H, W)
     labels: Tensor | None  # (images,), class indices
     numbers: Tensor  # (images,), counted from 0 as they come
+    drawn: int = 0  # batches drawn up to this one, with those that were empty
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,17 +46,18 @@ class Images:
     any_range: bool  # values outside [0, 1] are allowed
     classes: tuple[str, ...] | None  # names, where known
     source: str  # what it was made from, for a result's meta
+    start: tuple[int, int] = (0, 0)  # batches and images that were left out
 
     def __iter__(self) -> Iterator[Batch]:
-        first = 0
-        for item in self.loader:
+        skipped, first = self.start
+        for drawn, item in enumerate(self.loader, start=skipped + 1):
             images, labels = _images_and_labels(item)
             check_images(images, any_range=self.any_range, first=first)
             if labels is not None:
                 labels = _checked_labels(labels, len(images))
             if not len(images):
                 continue
-            yield Batch(images, labels, torch.arange(first, first + len(images)))
+            yield Batch(images, labels, torch.arange(first, first + len(images)), drawn)
             first += len(images)
         if first == 0:
             raise ValueError("the data hold no images: at least one is needed")
@@ -58,6 +69,37 @@ class Images:
             return None
         sampler = self.loader.sampler
         return len(sampler) if hasattr(sampler, "__len__") else None  # type: ignore[arg-type]
+
+    @property
+    def starts_anywhere(self) -> bool:
+        """Whether images can be left out without being read: not from streams, nor loaders that are the user's own."""
+        return type(self.loader) is DataLoader and not isinstance(self.loader.dataset, IterableDataset)
+
+    def after(self, batches: int, images: int) -> Images:
+        """Return the same without its first batches, which hold so many images and are not read."""
+        loader = self.loader
+        if loader.batch_sampler is None:  # each item of the data set is a batch
+            rest = _like(loader, sampler=_Rest(loader.sampler, batches), batch_size=None)
+        else:
+            rest = _like(loader, batch_sampler=_Rest(loader.batch_sampler, batches))
+        return replace(self, loader=rest, start=(batches, images))
+
+    def alone(self, numbers: Sequence[int]) -> Iterator[Any]:
+        """Yield what the loader makes of some items of its data set, each alone."""
+        loader, workers = self.loader, {"num_workers": min(1, self.loader.num_workers)}
+        if loader.batch_sampler is None:
+            return iter(_like(loader, sampler=numbers, batch_size=None, **workers))
+        return iter(_like(loader, batch_sampler=[[number] for number in numbers], **workers))
+
+
+class _Rest(Sampler[Any]):
+    """What a sampler draws from a place on."""
+
+    def __init__(self, sampler: Iterable[Any], start: int) -> None:
+        self._sampler, self._start = sampler, start
+
+    def __iter__(self) -> Iterator[Any]:
+        return islice(iter(self._sampler), self._start, None)
 
 
 def open_images(
@@ -139,14 +181,16 @@ def _in_order(loader: DataLoader[Any]) -> DataLoader[Any]:
     """Return a loader that does not shuffle, so that images have their numbers in the data set."""
     if type(loader.sampler) is not RandomSampler or loader.sampler.replacement or loader.batch_size is None:
         return loader
-    return DataLoader(
-        loader.dataset,
-        loader.batch_size,
-        num_workers=loader.num_workers,
-        collate_fn=loader.collate_fn,
-        drop_last=loader.drop_last,
-        pin_memory=loader.pin_memory,
-    )
+    return _like(loader, batch_size=loader.batch_size, drop_last=loader.drop_last)
+
+
+def _like(loader: DataLoader[Any], **changes: Any) -> DataLoader[Any]:
+    """Return a loader that differs in the order of what it draws, or in how many workers do it."""
+    kept = (
+        "num_workers", "collate_fn", "pin_memory", "timeout", "worker_init_fn", "multiprocessing_context", "generator",
+        "prefetch_factor",
+    )  # fmt: skip
+    return DataLoader(loader.dataset, **{name: getattr(loader, name) for name in kept} | changes)
 
 
 def _as_dataset(data: Any, shape: tuple[int, int, int] | None) -> Dataset[Any]:

@@ -1,7 +1,8 @@
-"""Folders that are there whole or not at all."""
+"""Folders and files that are there whole or not at all."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from uuid import uuid4
 
 _LAST_WRITES = 0.1  # seconds in which a write that is under way ends
 _ATTEMPTS = 5  # then the folder cannot be removed at all
+_NEW = ".new"  # ends the name of a file that is being written
 
 
 @contextmanager
@@ -44,3 +46,31 @@ def _remove_for_good(folder: Path) -> None:
         if not folder.exists():
             return
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_whole(place: Path, content: bytes | memoryview) -> None:
+    """Write a file that is there whole or not at all, whatever ends the process or the machine; it may replace one."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    new = place.with_name(place.name + _NEW)
+    with new.open("wb") as file:
+        file.write(content)
+    move_whole(new, place)
+
+
+def move_whole(file: Path, place: Path) -> None:
+    """Move a file to its place once it is on the disk for good."""
+    sync(file)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    file.replace(place)
+    sync(place.parent)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the list of files in a folder, is on the disk for good."""
+    if path.is_dir() and os.name != "posix":  # where folders cannot be opened, they need not be
+        return
+    opened = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

@@ -1,7 +1,8 @@
 """Tables, curves and states as xarray Datasets that Zarr can hold, and back, exactly.
 
 Zarr's native types are plain numbers and booleans. Everything else a result holds (words, nullable
-columns) is kept as codes into a list of its distinct values: -1 is a missing value.
+columns) is kept as codes into a list of its distinct values: -1 is a missing value. Coordinates that only count from 0
+are kept by name.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 _NUMBERS = "biuf"  # NumPy kinds that Zarr holds as they are
 _CODED = ("boolean", "Int", "UInt", "Float", "str", "object")  # openings of the names of dtypes kept as codes
-_VALUES = "values"  # the one variable of a DataArray's group
+VALUES = "values"  # the one variable of a DataArray's group
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,17 +103,32 @@ def pack_curves(layer: str, curves: xr.DataArray | xr.Dataset) -> xr.Dataset:
     import xarray as xr
 
     if isinstance(curves, xr.Dataset):
-        return _code_words(curves).assign_attrs(layer=layer, own_attrs=dict(curves.attrs))
-    attrs = {"layer": layer, "array_name": curves.name}
-    return _code_words(curves.to_dataset(name=_VALUES)).assign_attrs(attrs)
+        packed = _code_words(curves).assign_attrs(layer=layer, own_attrs=dict(curves.attrs))
+    else:
+        packed = _code_words(curves.to_dataset(name=VALUES)).assign_attrs(layer=layer, array_name=curves.name)
+    counted = [str(name) for name in packed.coords if _only_counts(packed, str(name))]
+    return packed.drop_vars(counted).assign_attrs(counted=counted)
 
 
 def unpack_curves(packed: xr.Dataset) -> tuple[str, xr.DataArray | xr.Dataset]:
     """Undo :func:`pack_curves`: the layer and its curves."""
-    layer, curves = packed.attrs["layer"], _decode_words(packed)
+    import pandas as pd
+
+    layer, counted = packed.attrs["layer"], packed.attrs.get("counted", ())
+    curves = _decode_words(packed).assign_coords({name: pd.RangeIndex(packed.sizes[name]) for name in counted})
     if "array_name" not in packed.attrs:
         return layer, curves.drop_attrs(deep=False).assign_attrs(packed.attrs["own_attrs"])
-    return layer, curves[_VALUES].rename(packed.attrs["array_name"])
+    return layer, curves[VALUES].rename(packed.attrs["array_name"])
+
+
+def _only_counts(dataset: xr.Dataset, name: str) -> bool:
+    """Whether a coordinate is 0, 1, 2, ... along a variable: of a million images that would be 8 MB a layer."""
+    import pandas as pd
+
+    if not any(name in variable.dims for variable in dataset.data_vars.values()) or dataset[name].attrs:
+        return False
+    index = dataset.indexes[name]
+    return index.dtype == int and pd.RangeIndex(len(index)).equals(index)
 
 
 def _code_words(dataset: xr.Dataset) -> xr.Dataset:

@@ -7,7 +7,7 @@ import sys
 from tqdm.std import tqdm
 
 
-def progress_bar(what: str, total: int | None, *, shown: bool) -> tqdm[None]:
-    """Return a bar that counts images, hidden where nobody watches the screen."""
+def progress_bar(what: str, total: int | None, *, shown: bool, done: int = 0) -> tqdm[None]:
+    """Return a bar that counts images from those ``done``, hidden where nobody watches the screen."""
     watched = sys.stderr.isatty() or "ipykernel" in sys.modules
-    return tqdm(total=total, desc=what, unit=" images", disable=not (shown and watched), leave=False)
+    return tqdm(total=total, initial=done, desc=what, unit=" images", disable=not (shown and watched), leave=False)

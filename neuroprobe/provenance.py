@@ -26,7 +26,7 @@ def made_from(model: nn.Module, layers: Sequence[Layer]) -> dict[str, Any]:
         "model_class": f"{kind.__module__}.{kind.__qualname__}",
         "weights": weights_digest(model),
         "layers": {layer.name: {"kind": layer.kind, "shape": list(layer.shape)} for layer in layers},
-        "versions": dict(_versions()),
+        "versions": dict(versions()),
     }
 
 
@@ -42,7 +42,8 @@ def weights_digest(model: nn.Module) -> str:
 
 
 @cache
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Return the versions of what numbers may depend on."""
     found = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,22 +14,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from neuroprobe import store
 from neuroprobe.addresses import Layer, choose
-from neuroprobe.data import Batch, Data
+from neuroprobe.data import Batch, Data, Images
+from neuroprobe.identity import recording_identity
 from neuroprobe.models import reading
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.probe import tapping
 from neuroprobe.progress import progress_bar
 from neuroprobe.provenance import made_from
-from neuroprobe.readout import Readout, Rectifier, Reduce, Tokens, prefix_tokens
+from neuroprobe.readout import Readout, Rectifier, Reduce, Tokens
 from neuroprobe.reducers import Moments, Observed, Reducer, named_reducers
-from neuroprobe.results import Recording, unit_index
+from neuroprobe.responses import labelled, unit_table
+from neuroprobe.results import Recording
+from neuroprobe.streaming import Streamed, beside, load_if_same, load_recording
 
 if TYPE_CHECKING:
-    import pandas as pd
     import xarray as xr
 
-_NO_RESPONSE = 1e-12  # response units
+_OF_UNITS = ""  # the reducer behind the unit table, which nobody has named
 
 
 def record(
@@ -38,6 +42,7 @@ def record(
     *,
     reduce: Reduce = "mean",
     reducers: Mapping[str, Any] | str | Sequence[str] | None = None,
+    out: str | Path | None = None,
     preprocess: Literal["auto"] | Preprocess | None = "auto",
     batch_size: int | None = None,
     device: torch.device | str | None = None,
@@ -65,6 +70,9 @@ def record(
         reduce: ``"mean"``, ``"max"`` or ``"center"`` of a map, or ``"none"`` for whole maps (memory grows fast).
         reducers: names (``"moments"``, ``"class_moments"``, ``"top_images"``) or a mapping from names to functions of
             ``neuroprobe.reducers.Observed``. With them no single response is kept, and memory does not grow.
+        out: a Zarr store to stream to; then memory does not grow either. Where it is cut short, the same call goes on,
+            and the result is the same to the last bit; where it is whole, it is loaded. Its responses stay on disk:
+            take the units or the images that are wanted, ``.curves[layer].sel(unit=3)``.
         preprocess: ``"auto"`` for the network's own normalisation, None, or a function of images.
         batch_size: None for one that suits the image size.
         device: None for the network's own.
@@ -79,28 +87,70 @@ def record(
 
     Raises:
         UnknownLayerError, ValueError, TypeError: for input that does not fit; RuntimeError: if the forward pass raises.
+        FileExistsError: if ``out`` holds anything else, even a recording of other weights, data or options: the error
+        names what differs. BlockingIOError: if another process is writing it. OSError: if the disk takes no more.
     """
     if reducers is not None and reduce == "none":
         raise ValueError("reducers take one response a unit: reduce must be 'mean', 'max' or 'center', not 'none'")
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
     images = prepared.open(data, batch_size=batch_size)
-    total = images.count
-    moments = Summed({"moments": _moments_over_images})
-    wanted = Kept(total) if reducers is None else Summed(named_reducers(reducers))
-    readout = Readout(reduce, tokens, prefix_tokens(prepared.model))
-    found = observe(
-        prepared, images, layers, [moments, wanted], readout, unit_axis=unit_axis, total=total, progress=progress
-    )
+    readout = Readout(reduce, tokens)
+    summing = {**({} if reducers is None else named_reducers(reducers)), _OF_UNITS: _moments_over_images}
+    how: dict[str, Any] = {"unit_axis": unit_axis, "total": images.count, "progress": progress}
+    if out is not None:
+        asked = {"layers": layers, "unit_axis": unit_axis, "preprocess": preprocess, "reducers": reducers}
+        return _on_disk(Path(out).expanduser().resolve(), prepared, images, readout, summing, asked, **how)
+    summed, kept = Summed(summing), Kept(images.count)
+    found = observe(prepared, images, layers, [summed, kept] if reducers is None else [summed], readout, **how)
+    curves = {layer.name: labelled(layer.name, kept.responses(layer)) for layer in found} if reducers is None else {}
+    return _recording(prepared, images, found, readout, summed, curves)
+
+
+def _on_disk(
+    place: Path,
+    prepared: Preparation,
+    images: Images,
+    readout: Readout,
+    reducers: Mapping[str, Reducer],
+    asked: Mapping[str, Any],
+    **how: Any,
+) -> Recording:
+    """Record to a store, go on with one that was cut short, or load one that is whole."""
+    with prepared.at_rest():  # a data set may draw random numbers when it is looked at
+        identity = recording_identity(prepared, images, readout, asked)
+        if store.is_whole(place):
+            return load_if_same(place, identity, images, progress=how["progress"])
+        with Streamed(place, identity, images.count, responses=asked["reducers"] is None) as streamed:
+            summed = Summed(reducers, streamed.states)
+            how |= {"done": streamed.images, "on_output": lambda _: streamed.batch_done(summed.states)}
+            if batches := streamed.remaining(images, progress=how["progress"]):
+                observe(prepared, batches, asked["layers"], [streamed, summed], readout, **how)
+                streamed.save(summed.states)
+            found, curves = streamed.layers, streamed.placeholders()
+            streamed.finish(_recording(prepared, images, found, readout, summed, curves, identity=streamed.identity))
+        return load_recording(place)
+
+
+def _recording(
+    prepared: Preparation,
+    images: Images,
+    found: Sequence[Layer],
+    readout: Readout,
+    summed: Summed,
+    curves: Mapping[str, xr.DataArray],
+    **known: Any,
+) -> Recording:
+    """Put together what was found."""
     meta = made_from(prepared.model, found) | {
         "data": images.source,
         "classes": images.classes,
-        "reduce": reduce,
-        "tokens": tokens,
+        "reduce": readout.reduce,
+        "tokens": readout.tokens,
     }
-    units = _unit_table(found, moments.states["moments"])
-    if isinstance(wanted, Summed):
-        return Recording(units, {}, meta, reduced=wanted.states)
-    return Recording(units, {layer.name: _labelled(layer, wanted.responses(layer)) for layer in found}, meta)
+    reduced = dict(summed.states)
+    moments = reduced.pop(_OF_UNITS)
+    units = unit_table({layer.name: moments[layer.name] for layer in found})
+    return Recording(units, curves, meta | known, reduced=reduced)
 
 
 def _moments_over_images(seen: Observed) -> Moments:
@@ -110,16 +160,20 @@ def _moments_over_images(seen: Observed) -> Moments:
 
 
 class Summed:
-    """An observer that feeds reducers, and holds their sums."""
+    """An observer that feeds reducers, and holds their sums, which may go on from those of an earlier run."""
 
-    def __init__(self, reducers: Mapping[str, Reducer]) -> None:
-        self._reducers = reducers
-        self.states: dict[str, dict[str, Any]] = {name: {} for name in reducers}  # reducer -> layer -> state
+    def __init__(self, reducers: Mapping[str, Reducer], states: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        self._reducers, self._restored = reducers, states or {}
+        self.states: dict[str, dict[str, Any]] = {  # reducer -> layer -> state
+            name: dict(self._restored.get(name, {})) for name in reducers
+        }
 
     def __call__(self, layer: Layer, seen: Observed) -> None:
         """Add one batch of one layer."""
         for name, reducer in self._reducers.items():
             state, so_far = reducer(seen), self.states[name].get(layer.name)
+            if so_far is not None and so_far is self._restored.get(name, {}).get(layer.name):
+                so_far = beside(so_far, state)
             self.states[name][layer.name] = state if so_far is None else so_far + state
 
 
@@ -161,11 +215,12 @@ def observe(
     total: int | None = None,
     progress: bool = True,
     on_output: Callable[[Any], None] | None = None,
+    done: int = 0,
 ) -> list[Layer]:
     """Run the network over batches and show the observers what every chosen layer did; return the layers.
 
     The batches are drawn one at a time, each just before its forward pass. ``on_output`` is told the network's own
-    output of each pass, after all its layers.
+    output of each pass, after all its layers. Of ``total`` images so many were ``done`` before.
     """
     current: dict[str, Any] = {}
     times: Counter[str] = Counter()
@@ -187,7 +242,7 @@ def observe(
     with prepared.at_rest():  # the data too: shuffling draws random numbers
         sample, batches = first_image(batches)
         found = choose(prepared.layers(sample, unit_axis), layers)
-        with tapping(prepared.model, found, keep), progress_bar("recording", total, shown=progress) as bar:
+        with tapping(prepared.model, found, keep), progress_bar("recording", total, shown=progress, done=done) as bar:
             for number, images in enumerate(map(bring, batches), start=1):
                 output = prepared.forward(images)
                 _refuse_skipped(found, times, number)
@@ -221,30 +276,3 @@ def _finite(layer: Layer, responses: Tensor) -> Tensor:
             f"and is its precision ({responses.dtype}) wide enough?"
         )
     return responses
-
-
-def _unit_table(found: Sequence[Layer], moments: Mapping[str, Moments]) -> pd.DataFrame:
-    import pandas as pd
-
-    states = [moments[layer.name] for layer in found]
-    columns = {
-        "mean": [state.mean for state in states],
-        "std": [state.variance.sqrt() for state in states],
-        "minimum": [state.minimum for state in states],
-        "maximum": [state.maximum for state in states],
-    }
-    table = pd.DataFrame(
-        {name: torch.cat(values).cpu().numpy() for name, values in columns.items()},
-        index=unit_index({layer.name: layer.units for layer in found}),
-    )
-    dead = table[["minimum", "maximum"]].abs().max(axis=1) <= _NO_RESPONSE
-    return table.assign(status=dead.map({True: "dead", False: "ok"}))
-
-
-def _labelled(layer: Layer, values: NDArray[np.float32]) -> xr.DataArray:
-    """Label responses (images, units), or whole maps (images, units, *grid)."""
-    import xarray as xr
-
-    places = {0: (), 1: ("token",), 2: ("y", "x"), 3: ("z", "y", "x")}[values.ndim - 2]
-    coordinates = {"image": range(len(values)), "unit": range(values.shape[1])}
-    return xr.DataArray(values, dims=("image", "unit", *places), coords=coordinates, name=layer.name)
