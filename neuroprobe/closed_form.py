@@ -44,7 +44,7 @@ class LinearTail:
             # images do not mix: row c of one pass over as many images as there are classes holds class c's gradient
             images = torch.zeros(classes, *like.shape[1:], dtype=like.dtype, device=like.device, requires_grad=True)
             (value,) = downstream.held
-            logits = downstream.run({value: images}, 1, classes, lambda *_: None)
+            logits = downstream.logits_from({value: images}, classes)
             (weights,) = torch.autograd.grad(logits.trace(), images)
         return cls(layer, weights)
 
@@ -61,8 +61,8 @@ class LinearTail:
 
 def is_affine(downstream: Downstream) -> bool:
     """Whether the logits follow from one layer alone, and all that lies between is affine."""
-    operations = downstream.operations
-    return downstream.shared == set(downstream.held) and all(
+    operations = downstream.affected
+    return downstream.entering == set(downstream.held) and all(
         function_name(operation.function) in _AFFINE
         and len(set(operation.reads)) == 1
         and not (operation.named.get("training") and function_name(operation.function) == "dropout")

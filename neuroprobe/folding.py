@@ -31,21 +31,23 @@ def folded(operations: Sequence[Operation], wanted: Collection[int]) -> list[Ope
 def _pairs(operations: Sequence[Operation], wanted: Collection[int]) -> Iterator[tuple[Operation, Operation]]:
     """Yield each convolution with the normalisation that alone reads it."""
     readers = Counter(value for operation in operations for value in operation.reads)
-    convolutions = {operation.output.number: operation for operation in operations if _is_convolution(operation)}
+    convolutions = {operation.output.number: operation for operation in operations if is_convolution(operation)}
     for operation in operations:
         value = operation.reads[0] if _is_norm_at_rest(operation) else _NO_VALUE
         if value in convolutions and readers[value] == 1 and value not in wanted:
             yield convolutions[value], operation
 
 
-def _is_convolution(operation: Operation) -> bool:
+def is_convolution(operation: Operation) -> bool:
+    """Whether an operation is a convolution with fixed weights."""
     if operation.function not in _CONVOLUTIONS or operation.named:
         return False
-    _, weight, bias, *_ = _positional(operation)
+    _, weight, bias, *_ = arguments_of(operation)
     return isinstance(weight, Tensor) and isinstance(bias, Tensor | None)
 
 
-def _positional(convolution: Operation) -> tuple[Any, ...]:
+def arguments_of(convolution: Operation) -> tuple[Any, ...]:
+    """Return input, weight, bias, and what else is given of stride, padding, dilation and groups."""
     given = convolution.arguments
     return given if len(given) > 2 else (*given, None)
 
@@ -64,7 +66,7 @@ def _norm_arguments(operation: Operation) -> dict[str, Any]:
 
 
 def _joined(convolution: Operation, norm: Operation) -> Operation:
-    images, weight, bias, *geometry = _positional(convolution)
+    images, weight, bias, *geometry = arguments_of(convolution)
     given = _norm_arguments(norm)
     weight, bias = fuse_conv_bn_weights(
         weight, bias, given["running_mean"], given["running_var"], given["eps"], given["weight"], given["bias"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from math import prod
 
-from neuroprobe.replay import Program, last_uses
+from neuroprobe.replay import Program
+from neuroprobe.schedule import last_uses
 from neuroprobe.tape import Operation, Size
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -20,6 +21,40 @@ _GOOD_PIECE = 2**25  # bytes of maps that run well together: more trials at once
 _MOST_SOLVED = 64  # trials at once where logits are all that they take
 _TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8}  # of the largest logit, for the check against the network
 _COARSE = 5e-2  # the same in half precision
+
+
+@dataclass(frozen=True, eq=False)
+class _TrialByTrial:
+    """Holds the units of trials, one trial a copy."""
+
+    trials: Sequence[Mapping[str, Sequence[int]]]
+    layers: Mapping[str, Layer]
+    holder: Holder
+    keys: Sequence[int]  # of the images, where draws are wanted
+
+    def hold(self, layer: str, copies: Tensor) -> None:
+        """Write over what is held, copy by copy."""
+        for trial, part in zip(self.trials, copies.chunk(len(self.trials)), strict=True):
+            self.holder.hold(self.layers[layer], part, trial[layer], self.keys)
+
+    def changes(self, layer: str, value: Tensor) -> Iterator[tuple[Sequence[int], Tensor]]:
+        """Yield, trial by trial, the units and what holding them adds: one at a time, as large as the layer may be."""
+        for trial in self.trials:
+            yield trial[layer], self.holder.change(self.layers[layer], value, trial[layer], self.keys)
+
+
+@dataclass(frozen=True, eq=False)
+class _Disturbed:
+    """Sets the second of three copies to zero."""
+
+    def hold(self, _layer: str, copies: Tensor) -> None:
+        """Write over the second copy."""
+        copies.chunk(3)[1].zero_()
+
+    def changes(self, _layer: str, value: Tensor) -> Iterator[tuple[Sequence[int], Tensor]]:
+        """Yield what takes each copy there, whole in the second."""
+        units = range(value.shape[1])
+        yield from ((units, -value * second) for second in (0, 1, 0))
 
 
 class Partial:
@@ -43,7 +78,10 @@ class Partial:
         darker = torch.linspace(1, 0.5, DRY_RUN_IMAGES)[:, None, None, None].to(sample)
         images = prepared.prepared(sample * darker)  # different ones: a mix-up between images is to show
         self._program = Program.of(write_down(prepared.model, images, list(layers.values())), list(layers))
-        self._downstream = {kind: self._program.downstream(kind) for kind in {tuple(trial) for trial in trials} if kind}
+        channels_first = [name for name, layer in layers.items() if layer.unit_axis == 1]
+        self._downstream = {
+            kind: self._program.downstream(kind, channels_first) for kind in {tuple(trial) for trial in trials} if kind
+        }
         self._shared = {value for downstream in self._downstream.values() for value in downstream.shared}
         self._size = Footprint(self._program, images.element_size())
         self._check(prepared, images)
@@ -75,18 +113,14 @@ class Partial:
         if kind in self._tails:
             return self._solved(kind, trials)
 
-        def hold(name: str, output: Tensor) -> None:
-            for trial, part in zip(trials, output.split(images), strict=True):
-                self._holder.hold(self._layers[name], part, trial[name], self._keys)
-
-        logits = self._downstream[kind].run(self._values, len(trials), images, hold)
+        changer = _TrialByTrial(trials, self._layers, self._holder, self._keys)
+        logits = self._downstream[kind].run(self._values, len(trials), images, changer)
         return logits.unflatten(0, (len(trials), images))
 
     def _solved(self, kind: tuple[str, ...], trials: Sequence[Mapping[str, Sequence[int]]]) -> Tensor:
         (name,) = kind
-        layer, output = self._layers[name], self._values[self._program.tape.layers[name]]
-        # one at a time: a change may be as large as the layer
-        changes = ((trial[name], self._holder.change(layer, output, trial[name], self._keys)) for trial in trials)
+        output = self._values[self._program.tape.layers[name]]
+        changes = _TrialByTrial(trials, self._layers, self._holder, self._keys).changes(name, output)
         return self._tails[kind].logits(self._logits, changes)
 
     def _check(self, prepared: Preparation, images: Tensor) -> None:
@@ -96,12 +130,9 @@ class Partial:
         """
         whole = logits_of(prepared.forward(images.clone()))  # it may write into its input
 
-        def disturb(_layer: str, copies: Tensor) -> None:
-            copies[len(images) : 2 * len(images)] = 0
-
         try:
             values = self._program.run(images, self._shared)
-            parts = [downstream.run(values, 3, len(images), disturb) for downstream in self._downstream.values()]
+            parts = [downstream.run(values, 3, len(images), _Disturbed()) for downstream in self._downstream.values()]
             untouched = [copy for logits in parts for copy in logits.split(len(images))[::2]]
             answers = [self._program.logits(values), *untouched]
         except (RuntimeError, TypeError, ValueError, LookupError) as error:
@@ -123,7 +154,7 @@ class Partial:
     def _images_that_fit(self) -> int:
         """Return how many images may be worked on together."""
         size, kept = self._size, self._size.of(self._shared)
-        peaks = [size.peak(downstream.operations, downstream.shared) for downstream in self._downstream.values()]
+        peaks = [size.peak(downstream.operations, downstream.copied) for downstream in self._downstream.values()]
         need = max(size.peak(self._program.operations, self._shared), *(kept + peak for peak in peaks), 1)
         if need > self._memory:
             raise ValueError(
@@ -137,6 +168,6 @@ class Partial:
         if not kind or kind in self._tails:
             return _MOST_SOLVED
         downstream = self._downstream[kind]
-        piece = max(1, images * self._size.peak(downstream.operations, downstream.shared))
+        piece = max(1, images * self._size.peak(downstream.operations, downstream.copied))
         room = self._memory - images * self._size.of(self._shared)
         return max(1, min(room, max(_GOOD_PIECE, piece)) // piece)

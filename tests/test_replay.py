@@ -57,11 +57,16 @@ def test_copies_with_something_held_in_one(images):
     shared = program.run(images, downstream.shared)
     before = {number: value.clone() for number, value in shared.items()}
 
-    def hold(layer, copies):
-        assert (layer, len(copies)) == ("relu1", 15)
-        copies[5:10, 2] = 3
+    class Changer:
+        def hold(self, layer, copies):
+            assert (layer, len(copies)) == ("relu1", 15)
+            copies[5:10, 2] = 3
 
-    logits = downstream.run(shared, 3, 5, hold).unflatten(0, (3, 5))
+        def changes(self, layer, value):
+            for units in ([], [2], []):
+                yield units, 3 - value[:, units]
+
+    logits = downstream.run(shared, 3, 5, Changer()).unflatten(0, (3, 5))
     maps = model.relu1(model.conv1(images))
     maps[:, 2] = 3
     assert_close(logits[[0, 2]], model(images).expand(2, -1, -1), rtol=1e-5, atol=1e-6)
@@ -92,6 +97,37 @@ def test_what_needs_no_image_is_done_once(images):
     assert_close(program.logits(program.run(images, [])), model(images))
 
 
+@torch.no_grad()
+def test_a_convolution_takes_the_change_alone(images):
+    program = program_of(built(chain), images, "relu1", "bn1")
+    downstream = program.downstream(["bn1"], ["bn1"])
+    assert names(downstream.leading) == ["conv2d"]
+    assert "conv2d" not in names(downstream.operations)
+    assert program.downstream(["bn1"]).leading == []  # nobody said that its units are channels
+    assert program.downstream(["relu1"], ["relu1"]).leading == []  # a normalisation comes first
+
+
+class Grouped(nn.Module):
+    """A convolution that may have groups, and a normalisation that may depend on the image."""
+
+    def __init__(self, groups, norm):
+        super().__init__()
+        self.stem, self.conv, self.norm, self.head = conv(3, 4), conv(4, 4, groups=groups), norm, Head(4)
+
+    def forward(self, images):
+        return self.head(F.relu(self.norm(self.conv(F.relu(self.stem(images))))))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("groups", "norm", "leads"),
+    [(1, nn.BatchNorm2d(4), True), (2, nn.BatchNorm2d(4), False), (1, nn.InstanceNorm2d(4), False)],
+)
+def test_which_convolutions_take_it(images, groups, norm, leads):
+    program = program_of(built(lambda: Grouped(groups, norm)), images, "/relu:0")
+    assert bool(program.downstream(["/relu:0"], ["/relu:0"]).leading) == leads
+
+
 class Plain(nn.Module):
     """A convolution called in one of the ways it may be, and a normalisation."""
 
@@ -111,8 +147,8 @@ class Plain(nn.Module):
         (F.conv2d, True),
         (lambda images, weight, _: F.conv2d(images, weight), True),
         (lambda images, weight, _: F.conv2d(images, weight, None, 2, 1), True),
-        (lambda images, weight, bias: F.conv2d(images, weight, bias * 2), False),
-        (lambda images, weight, bias: F.conv2d(images, weight / 2, bias), False),
+        (lambda images, weight, bias: F.conv2d(images, weight, bias * 2), True),
+        (lambda images, weight, bias: F.conv2d(images, weight / 2, bias), True),
         (lambda images, weight, bias: F.conv2d(images, weight=weight, bias=bias), False),
     ],
 )
