@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from neuroprobe.addresses import parts_of
+from neuroprobe.parts import parts_of
 
 
 def logits_of(output: Any, *, fewest: int = 2) -> Tensor:

@@ -114,7 +114,7 @@ class Holder:
         if not holding.needs_data:
             return cls(holding)
         statistics = {layer: _STATISTICS[str(holding.value)](per_position=holding.per_position) for layer in layers}
-        everything = Readout("mean", "all")
+        everything = Readout("mean", "all", as_given=True)
         images = _keyed(data, prepared)
 
         def see(layer: Layer, seen: Observed) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Literal
 
 import torch
@@ -17,9 +15,9 @@ from neuroprobe.addresses import DRY_RUN_IMAGES, Layer, find_layers, with_unit_a
 from neuroprobe.data import Data, Images, open_images
 from neuroprobe.models import at_rest, device_of, dtype_of, forward_explained, unwrap
 from neuroprobe.networks.expected import IMAGENET_MEAN, IMAGENET_STD, Expected, expected_input
+from neuroprobe.saying import say_once
 
 Preprocess = Callable[[Tensor], Tensor]
-_log = logging.getLogger("neuroprobe")
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,9 +123,3 @@ def normaliser(mean: Iterable[float], std: Iterable[float]) -> Preprocess:
         return (images - means.to(images)[:, None, None]).div_(stds.to(images)[:, None, None])
 
     return normalise
-
-
-@cache
-def say_once(message: str) -> None:
-    """Log a warning, the first time only."""
-    _log.warning(message)

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from neuroprobe.addresses import Layer, choose, find_layers, part_at, unknown_layer, with_part, with_unit_axes
+from neuroprobe.addresses import Layer, choose, find_layers, unknown_layer, with_unit_axes
 from neuroprobe.calls import Call, Watch
 from neuroprobe.models import left_as_found, unwrap
-from neuroprobe.readout import Readout, Reduce, Tokens, prefix_tokens
+from neuroprobe.parts import part_at, with_part
+from neuroprobe.readout import Readout, Reduce, Tokens
 
 # told each chosen layer's output, which later operations may overwrite; a tensor it returns takes the output's place
 Keep = Callable[[Layer, Tensor], Any]
@@ -107,7 +108,7 @@ class Probe(Mapping[str, Tensor]):
     ) -> None:
         self._model = unwrap(model)
         self._wanted = [layers] if isinstance(layers, str) else layers
-        self._readout = Readout(reduce, tokens, prefix_tokens(self._model))
+        self._readout = Readout(reduce, tokens)
         self._grad, self._unit_axis = grad, unit_axis
         self._responses: dict[str, Tensor] = {}
         self._names: list[str] = []

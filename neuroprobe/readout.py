@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isqrt
+from math import isqrt, prod
 from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from neuroprobe.addresses import Layer
 
@@ -27,18 +27,25 @@ class Readout:
 
     reduce: Reduce = "mean"
     tokens: Tokens = "patch"
-    prefix_tokens: int = 0  # class and register tokens, ahead of the patches
+    as_given: bool = False  # places in the layer's own order, where they do not stand as they lie in the image
 
     def __post_init__(self) -> None:
         one_of("reduce", self.reduce, _REDUCES)
         one_of("tokens", self.tokens, _TOKENS)
 
     def places(self, layer: Layer, output: Tensor) -> Tensor:
-        """Return a view (images, units, *grid) of the places that are read."""
+        """Return the places that are read (images, units, *grid), a view where they stand as they lie in the image.
+
+        Raises:
+            ValueError: if ``tokens="cls"`` is wanted of a layer without a class token, or ``reduce="center"`` of one
+                whose places are not those of the image.
+        """
         maps = output.movedim(layer.unit_axis, 1)
         if layer.is_tokens:
             maps = self._tokens_read(layer, maps)
-        return _center(maps) if self.reduce == "center" else maps
+        if not self.as_given:
+            maps = layer.places.in_order(maps)
+        return _center(layer, maps) if self.reduce == "center" else maps
 
     def grid(self, layer: Layer) -> tuple[int, ...]:
         """Return the lengths of the axes of places that ``places`` returns for a layer."""
@@ -57,25 +64,37 @@ class Readout:
         return maps.mean(axes, dtype=torch.promote_types(maps.dtype, torch.float32))
 
     def _tokens_read(self, layer: Layer, maps: Tensor) -> Tensor:
-        # patches make a square: a layer that is one as it stands comes before the class token joins (patch embeddings)
-        prefix = 0 if _is_square(maps.shape[2]) else self.prefix_tokens
+        ahead = layer.places.ahead
         if self.tokens == "all":
             return maps
         if self.tokens == "cls":
-            if prefix == 0:
+            if ahead == 0:
                 raise ValueError(f"tokens='cls' wants a class token; layer {layer.name!r} has none that is known")
             return maps[:, :, :1]
-        return maps[:, :, prefix:]
+        return maps[:, :, ahead:]
 
 
-def _center(maps: Tensor) -> Tensor:
-    """Return the place at (H // 2, W // 2); tokens are laid out as the square they come from."""
-    if maps.ndim == 3 and _is_square(maps.shape[2]):
-        maps = maps.unflatten(2, (isqrt(maps.shape[2]), -1))
+def _center(layer: Layer, maps: Tensor) -> Tensor:
+    """Return the place at (H // 2, W // 2); tokens are laid out as the map they come from."""
+    if not layer.places.in_image and maps.ndim > 2:
+        raise ValueError(
+            f"reduce='center' reads the middle of a map; what layer {layer.name!r}, of shape {layer.shape}, has beside "
+            "its units is no map of the image: leave it out of layers=, or take reduce='mean'"
+        )
+    if maps.ndim == 3:
+        maps = _laid_out(layer, maps)
     for axis in range(2, maps.ndim):
         middle = maps.shape[axis] // 2
         maps = maps.narrow(axis, middle, 1)
     return maps.flatten(2).squeeze(2) if maps.ndim > 2 else maps
+
+
+def _laid_out(layer: Layer, maps: Tensor) -> Tensor:
+    """Return tokens (images, units, T) as the map they come from, a square where that is not known."""
+    tokens, known = maps.shape[2], layer.places.map
+    if known and prod(known) == tokens:
+        return maps.unflatten(2, known)
+    return maps.unflatten(2, (isqrt(tokens), -1)) if _is_square(tokens) else maps
 
 
 def _is_square(number: int) -> bool:
@@ -109,16 +128,6 @@ def _lowest(maps: Tensor) -> Tensor:
         # one thread of NumPy's is done with most maps before torch's are awake
         return torch.from_numpy(maps.numpy().min(keepdims=True)).reshape(())
     return maps.amin()
-
-
-def prefix_tokens(model: nn.Module) -> int:
-    """Return how many class and register tokens a transformer puts ahead of its patches."""
-    for module in model.modules():  # the transformer may stand inside a network of the user's
-        if hasattr(module, "num_prefix_tokens"):  # timm
-            return int(module.num_prefix_tokens)  # type: ignore[arg-type]
-        if any(getattr(module, name, None) is not None for name in ("class_token", "cls_token")):
-            return 1
-    return 0
 
 
 def one_of(what: str, value: object, known: tuple[object, ...]) -> None:

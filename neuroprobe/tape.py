@@ -16,8 +16,9 @@ from typing import Any
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from neuroprobe.addresses import Layer, part_at, parts_of, with_part
+from neuroprobe.addresses import Layer
 from neuroprobe.calls import Call, Watch, function_name, functions_are_held, nonlinearity
+from neuroprobe.parts import part_at, parts_of, with_part
 
 _BATCHES = (2, 3)  # images in the two passes that are laid side by side
 _READS_OF_DATA = {

@@ -12,9 +12,10 @@ from neuroprobe.addresses import Layer
 from neuroprobe.data import Batch, Images, cut
 from neuroprobe.holding import Holder, Holding, image_keys
 from neuroprobe.partial import Partial
-from neuroprobe.preparation import Preparation, say_once
+from neuroprobe.preparation import Preparation
 from neuroprobe.progress import progress_bar
 from neuroprobe.rerun import Rerun
+from neuroprobe.saying import say_once
 from neuroprobe.tape import NotReplayableError
 
 Trial = Mapping[str, Sequence[int]]  # layer -> units held together in one ablated pass; none for the intact network

@@ -8,7 +8,8 @@ from torch.testing import assert_close
 
 import neuroprobe
 from neuroprobe.networks.expected import IMAGENET_MEAN, IMAGENET_STD, Expected, expected_input, network_name
-from neuroprobe.preparation import normaliser, prepare, say_once
+from neuroprobe.preparation import normaliser, prepare
+from neuroprobe.saying import say_once
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 

@@ -14,7 +14,8 @@ import neuroprobe
 from neuroprobe import trials
 from neuroprobe.addresses import UnknownLayerError, dry_run
 from neuroprobe.holding import Holding
-from neuroprobe.preparation import prepare, say_once
+from neuroprobe.preparation import prepare
+from neuroprobe.saying import say_once
 
 VALUES = ("zero", "mean", "resample", "noise", 0.3)
 ROUNDING = 1e-5  # of the largest logit

@@ -29,7 +29,7 @@ from neuroprobe.analysis.unit_sets import (
 from neuroprobe.data import Data, Images
 from neuroprobe.holding import Holding
 from neuroprobe.preparation import Preparation, Preprocess, prepare
-from neuroprobe.readout import Readout, Tokens, one_of, prefix_tokens, whole_number
+from neuroprobe.readout import Readout, Tokens, one_of, whole_number
 from neuroprobe.recording import Summed, observe
 from neuroprobe.reducers import Moments
 from neuroprobe.results import Ablation
@@ -121,7 +121,7 @@ def ablation(
     how: dict[str, Any] = {"unit_axis": unit_axis, "progress": progress}
     strata = np.zeros(len(scored), dtype=np.intp)
     if "matched" in wanted:
-        readout = Readout("mean", tokens, prefix_tokens(prepared.model))
+        readout = Readout("mean", tokens)
         strata = _strata(prepared, images, scored.index, readout, **how)
     plan = _Plan(levels, wanted, repeats, seed)
     for name, places in _pools(scored.index, per_layer=per_layer).items():

@@ -15,7 +15,7 @@ from neuroprobe.analysis.class_halves import ClassTally, Halves, Labelling
 from neuroprobe.data import Data
 from neuroprobe.preparation import Preprocess, prepare
 from neuroprobe.provenance import made_from
-from neuroprobe.readout import Readout, Rectifier, Tokens, one_of, prefix_tokens, whole_number
+from neuroprobe.readout import Readout, Rectifier, Tokens, one_of, whole_number
 from neuroprobe.recording import observe
 from neuroprobe.results import ClassSelectivity
 from neuroprobe.side_by_side import SideBySide
@@ -95,7 +95,7 @@ def class_selectivity(
             map(labelling.with_halves, images),
             layers,
             [joined],
-            Readout(reduce, tokens, prefix_tokens(prepared.model)),
+            Readout(reduce, tokens),
             unit_axis=unit_axis,
             rectifier=rectifier,
             total=images.count,

@@ -18,7 +18,7 @@ from neuroprobe.data import Batch, Data, check_images, cut, suggested_batch
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.progress import progress_bar
 from neuroprobe.provenance import made_from
-from neuroprobe.readout import Readout, Tokens, one_of, prefix_tokens
+from neuroprobe.readout import Readout, Tokens, one_of
 from neuroprobe.recording import first_image
 from neuroprobe.results import Importance
 
@@ -99,7 +99,7 @@ def importance(
     _check(target, of, steps, baseline)
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
     images = prepared.open(data, batch_size=batch_size)
-    readout = Readout("mean", tokens, prefix_tokens(prepared.model))
+    readout = Readout("mean", tokens)
     with torch.inference_mode(mode=False), prepared.at_rest():
         sample, batches = first_image(images)
         every = prepared.layers(sample, unit_axis)

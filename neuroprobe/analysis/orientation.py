@@ -21,7 +21,7 @@ from neuroprobe.networks.expected import image_shape
 from neuroprobe.networks.untrained import calibrate, untrained
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.provenance import made_from
-from neuroprobe.readout import Readout, Rectifier, Tokens, one_of, prefix_tokens, whole_number
+from neuroprobe.readout import Readout, Rectifier, Tokens, one_of, whole_number
 from neuroprobe.recording import Kept, observe
 from neuroprobe.results import SELECTIVE, Tuning, unit_index
 from neuroprobe.stimuli import StimulusSet, gratings
@@ -112,7 +112,7 @@ def orientation(
     _check_stimuli(stimuli)
     experiment = _Experiment(
         stimuli=stimuli,
-        readout=Readout(reduce, tokens, prefix_tokens(prepared.model)),
+        readout=Readout(reduce, tokens),
         rules=rules,
         clip=signed == "rectify",
         batch_size=suggested_batch(*stimuli.size[1:]) if batch_size is None else batch_size,

@@ -38,7 +38,7 @@ def estimated_impact(
     Source: gradient x activation, by which Molchanov et al. (2017) rank units; its integral over a line as in
     Sundararajan, Taly and Yan (2017), here over each unit's own.
     """
-    everything = Readout("mean", "all")
+    everything = Readout("mean", "all", as_given=True)
     setting = Setting(prepared, layers, layers, everything, torch.empty(0), steps, "log_probability")
     totals = {layer.name: torch.zeros(layer.units, dtype=torch.float64) for layer in layers}
     count = 0

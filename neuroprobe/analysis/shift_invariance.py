@@ -18,7 +18,7 @@ from neuroprobe.data import Data, open_images
 from neuroprobe.networks.expected import image_shape
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.provenance import made_from
-from neuroprobe.readout import Readout, Rectifier, Tokens, prefix_tokens
+from neuroprobe.readout import Readout, Rectifier, Tokens
 from neuroprobe.recording import first_image, observe
 from neuroprobe.results import ShiftInvariance, unit_index
 
@@ -93,7 +93,7 @@ def shift_invariance(
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
     mover, shape = _geometry(prepared, border, input_size)
     images = open_images(data, batch_size=batch_size, shape=shape, any_range=prepared.any_range)
-    readout, rectifier = Readout("mean", tokens, prefix_tokens(prepared.model)), Rectifier()
+    readout, rectifier = Readout("mean", tokens), Rectifier()
     with prepared.at_rest():
         sample, batches = first_image(images)
         mover.check(sample, wanted)

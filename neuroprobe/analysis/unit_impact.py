@@ -21,7 +21,7 @@ from neuroprobe.data import Batch, Data, Images
 from neuroprobe.holding import Holder, Holding
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.provenance import made_from
-from neuroprobe.readout import Readout, Rectifier, Tokens, prefix_tokens, whole_number
+from neuroprobe.readout import Readout, Rectifier, Tokens, whole_number
 from neuroprobe.recording import observe
 from neuroprobe.results import UnitImpact
 from neuroprobe.trials import run_trials
@@ -109,7 +109,7 @@ def unit_impact(
     images = prepared.open(data, batch_size=batch_size)
     how: dict[str, Any] = {"unit_axis": unit_axis, "progress": progress}
     correlation, rectifier = ClassCorrelation(), Rectifier()
-    readout = Readout("mean", tokens, prefix_tokens(prepared.model))
+    readout = Readout("mean", tokens)
     found = observe(
         prepared, _labelled(images), layers, [correlation], readout, rectifier=rectifier, total=images.count,
         on_output=correlation.output, **how,

@@ -205,14 +205,14 @@ def test_units_on_the_last_axis(images, labels):
 
 def test_tokens_that_are_read(images, labels):
     class Tokens(nn.Module):
-        num_prefix_tokens = 1
-
         def __init__(self):
             super().__init__()
-            self.embed, self.act, self.out = nn.Linear(64, 5), nn.GELU(), nn.Linear(5, 3)
+            self.embed, self.act, self.out = nn.Linear(3, 5), nn.GELU(), nn.Linear(5, 3)
+            self.class_token = nn.Parameter(torch.rand(1, 1, 3))
 
         def forward(self, x):
-            tokens = torch.cat([x, x[:, :2]], 1).flatten(2)  # a class token and four patches
+            tokens = torch.cat([self.class_token.expand(len(x), -1, -1), x.flatten(2).transpose(1, 2)], 1)
+            tokens = tokens + tokens.mean(1, keepdim=True)  # so that the class token learns of the image
             return self.out(self.act(self.embed(tokens)).mean(1))
 
     every, patches, one = (

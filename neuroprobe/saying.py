@@ -1,0 +1,14 @@
+"""Telling users what they should know and did not ask: a warning in the log, once."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+
+_log = logging.getLogger("neuroprobe")
+
+
+@cache
+def say_once(message: str) -> None:
+    """Log a warning, the first time only."""
+    _log.warning(message)
