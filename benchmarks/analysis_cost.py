@@ -34,7 +34,15 @@ def planted(rng: np.random.Generator) -> Responses:
     cube = (cube + rng.exponential(0.05, cube.shape)).astype(np.float32)
     ends = np.cumsum(LAYERS)
     layers = tuple(slice(end - count, end) for end, count in zip(ends, LAYERS, strict=True))
-    return Responses(cube, np.zeros(units), *axes.values(), layers, np.ones(units, dtype=bool))
+    return Responses(
+        cube=cube,
+        blank=np.zeros(units),
+        conditions={"frequency": axes["frequency"]},
+        orientations=axes["orientation"],
+        phases=axes["phase"],
+        layers=layers,
+        one_place=np.ones(units, dtype=bool),
+    )
 
 
 def seconds(responses: Responses, permutations: int) -> float:

@@ -54,13 +54,13 @@ def preferred_orientation(curves: ArrayLike, orientations: ArrayLike) -> Floats:
 
 
 def orientation_range(tuning: ArrayLike, orientations: ArrayLike) -> Floats:
-    """Spread of the best orientation over spatial frequencies, degrees in [0, 180).
+    """Spread of the best orientation over spatial frequencies, or other conditions, degrees in [0, 180).
 
-    Frequencies count whose best response exceeds the middle between the largest and the smallest best
+    Conditions count whose best response exceeds the middle between the largest and the smallest best
     response; the range is the smallest arc that holds their best orientations.
 
     Args:
-        tuning: responses (units, frequencies, orientations).
+        tuning: responses (units, conditions, orientations).
         orientations: degrees.
     """
     tuning, orientations = np.asarray(tuning, dtype=np.float64), np.asarray(orientations, dtype=np.float64)
@@ -68,7 +68,7 @@ def orientation_range(tuning: ArrayLike, orientations: ArrayLike) -> Floats:
     level = (best.max(axis=1) + best.min(axis=1)) / 2
     counts = (best > level[:, None]) | (best == best.max(axis=1, keepdims=True))  # the second where all are equal
     angles = orientations[tuning.argmax(axis=2)]
-    # a frequency that does not count takes the place of the strongest, which always does
+    # a condition that does not count takes the place of the strongest, which always does
     strongest = np.take_along_axis(angles, best.argmax(axis=1)[:, None], axis=1)
     arcs = _smallest_arc(np.where(counts, angles, strongest))
     return np.where(best.max(axis=1) > 0, arcs, np.nan)

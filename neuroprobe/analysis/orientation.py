@@ -1,42 +1,36 @@
-"""Orientation tuning of every unit of a network, from its responses to gratings."""
+"""Orientation tuning of every unit of a network, from its responses to gratings, bars or any others that turn."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
-from itertools import count
-from math import prod
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from neuroprobe.addresses import Layer
-from neuroprobe.analysis.tuning import PRESETS, Responses, Rules, unit_columns
-from neuroprobe.data import Batch, suggested_batch
+from neuroprobe.analysis.presentation import Presentation, Run
+from neuroprobe.analysis.tuning import PRESETS, Rules, unit_columns
+from neuroprobe.data import suggested_batch
 from neuroprobe.networks.expected import image_shape
-from neuroprobe.networks.untrained import calibrate, untrained
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.provenance import made_from
-from neuroprobe.readout import Readout, Rectifier, Tokens, one_of, whole_number
-from neuroprobe.recording import Kept, observe
+from neuroprobe.readout import Readout, Tokens, one_of, whole_number
 from neuroprobe.results import SELECTIVE, Tuning, unit_index
 from neuroprobe.stimuli import StimulusSet, gratings
 
 if TYPE_CHECKING:
     import pandas as pd
-    import xarray as xr
 
+Stimuli = StimulusSet | Callable[[tuple[int, int, int]], StimulusSet]
 
-GRATING_AXES = ("frequency", "orientation", "phase")
 COLUMNS = (
     "gosi", "osi", "opr", "preferred_orientation", "preferred_frequency", "bandwidth", "fit_r2", "orientation_range",
     "f1_f0", "peak_response", "blank_response", "gosi_blank", "p_value", "q_value", "tuned", "fit_trough",
     "fit_amplitude", "fit_concentration", "fit_preferred", "status",
 )  # fmt: skip
+_PREFERENCES = COLUMNS.index("preferred_frequency")
 SIGNIFICANT_Q = 0.05
 _CONTROL_PERCENTILE = 95
 
@@ -44,7 +38,7 @@ _CONTROL_PERCENTILE = 95
 def orientation(
     model: nn.Module,
     layers: str | Sequence[str] | None = None,
-    stimuli: StimulusSet | None = None,
+    stimuli: Stimuli | None = None,
     *,
     preset: str | None = None,
     reduce: Literal["mean", "max", "center"] = "mean",
@@ -61,7 +55,11 @@ def orientation(
     tokens: Tokens = "patch",
     dtype: torch.dtype | None = None,
 ) -> Tuning:
-    """Measure the orientation tuning of every unit with gratings: indices, a fit, and what chance would give.
+    """Measure the orientation tuning of every unit: indices, a fit, and what chance would give.
+
+    A curve is taken at the condition (of gratings and Gabor patches the frequency and position, of bars the width and
+    length) of the unit's largest response, and pooled over repeats (of gratings and Gabor patches the phases, of bars
+    the positions and polarities).
 
     Example:
         >>> import neuroprobe
@@ -70,11 +68,15 @@ def orientation(
         0.23
         >>> list(tuning.summary().index)
         ['relu1', 'relu2']
+        >>> bars = neuroprobe.stimuli.bars(32, widths=[2, 4])
+        >>> neuroprobe.orientation(neuroprobe.load_network("cnn7"), ["relu1"], bars).curves["relu1"].dims
+        ('unit', 'orientation', 'width', 'length', 'position', 'polarity')
 
     Args:
         model: any ``nn.Module`` that takes images (N, C, H, W); it is run in eval mode and left as it was found.
         layers: names, globs, or None for the outputs of all non-linearities.
-        stimuli: from ``neuroprobe.stimuli``; None for the default gratings, or the preset's.
+        stimuli: a set from ``neuroprobe.stimuli`` that varies in orientation; or a function that makes one of a size
+            (C, H, W), as ``neuroprobe.stimuli.bars`` does; None for the default gratings, or the preset's.
         preset: ``"ukita2020"`` or ``"ringach2002"``: pooling, dead rule, bandwidth and stimuli of that paper.
         reduce: how a map becomes one response: its ``"mean"``, ``"max"`` or ``"center"``.
         signed: what becomes of layers with values below 0: ``"rectify"`` clips them, ``"nan"`` gives no indices.
@@ -94,8 +96,10 @@ def orientation(
 
     Returns:
         A ``Tuning``: ``.units`` with ``gosi``, ``osi`` (0 to 1), ``preferred_orientation``, ``bandwidth`` (degrees),
-        ``preferred_frequency`` (cycles/pixel), ``tuned``, ``status`` and more; ``.curves[layer]`` (unit, frequency,
-        orientation, phase); ``.summary()``, ``.top(layer)``, ``.plot()``, ``.save(path)``.
+        ``preferred_frequency`` (cycles/pixel; NaN without frequencies), for bars ``preferred_width`` and
+        ``preferred_length`` (pixels), for patches in several places ``preferred_x`` and ``preferred_y`` (pixels),
+        ``tuned``, ``status`` and more; ``.curves[layer]`` (unit, and the axes of the stimuli: frequency, orientation,
+        phase); ``.summary()``, ``.top(layer)``, ``.plot()``, ``.save(path)``.
 
     Raises:
         UnknownLayerError, ValueError, TypeError: for input that does not fit; RuntimeError: if the forward pass raises.
@@ -105,32 +109,29 @@ def orientation(
     _check(preset, reduce, signed, control, permutations, seed)
     rules = PRESETS[preset]
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
-    if stimuli is not None and input_size is not None:
-        raise ValueError(f"stimuli bring their own size: leave out input_size ({input_size!r} came), or the stimuli")
-    if stimuli is None:
-        stimuli = gratings(image_shape(input_size, prepared.expected, prepared.model), preset=rules.stimuli)
-    _check_stimuli(stimuli)
-    experiment = _Experiment(
-        stimuli=stimuli,
+    shown = _chosen(stimuli, input_size, prepared, rules)
+    presentation = Presentation(
+        stimuli=shown,
         readout=Readout(reduce, tokens),
-        rules=rules,
         clip=signed == "rectify",
-        batch_size=suggested_batch(*stimuli.size[1:]) if batch_size is None else batch_size,
+        batch_size=suggested_batch(*shown.size[1:]) if batch_size is None else batch_size,
         unit_axis=unit_axis,
         progress=progress,
     )
-    run = experiment.run(prepared, layers)
-    units = experiment.table(run, permutations=permutations, seed=seed)
+    run = presentation.run(prepared, layers)
+    units = _table(run, rules, signed, permutations=permutations, seed=seed)
     if isinstance(control, nn.Module):
         other = prepare(control, preprocess=preprocess, device=device, dtype=dtype)
-        compared: _Run | None = experiment.run(other, run.names)
+        compared: Run | None = presentation.run(other, run.names)
+    elif control == "untrained":
+        compared = presentation.untrained(prepared, run.names, seed)
     else:
-        compared = experiment.own_control(prepared, run, control, seed)
-    controls = experiment.control_table(run, compared)
+        compared = run.shuffled(seed) if control == "shuffled" else None
+    controls = None if compared is None else _control_table(run, compared, rules, signed)
     thresholds = _thresholds(run.names, None if control == "shuffled" else controls)
     units["tuned"] = _verdicts(units, thresholds)
     meta = made_from(prepared.model, run.layers) | {
-        "stimuli": stimuli.describe(),
+        "stimuli": shown.describe(),
         "preset": preset,
         "pooling": rules.pool,
         "reduce": reduce,
@@ -140,148 +141,36 @@ def orientation(
         "control": type(control).__name__ if isinstance(control, nn.Module) else control,
         "permutations": permutations,
         "seed": seed,
-        "definitions": _definitions(rules, thresholds),
+        "definitions": _definitions(rules, shown) | {"tuned_thresholds": thresholds},
     }
-    return Tuning(units[list(COLUMNS)], experiment.curves(run), meta, controls)
+    return Tuning(units, run.curves(), meta, controls)
 
 
-@dataclass(frozen=True, eq=False)
-class _Run:
-    """What one network gave to the stimuli."""
+def _table(run: Run, rules: Rules, signed: str, *, permutations: int, seed: int) -> pd.DataFrame:
+    """Return the unit table, with no verdicts yet."""
+    import pandas as pd
 
-    layers: list[Layer]
-    responses: Responses
-    signed: Mapping[str, bool]
-
-    @property
-    def names(self) -> list[str]:
-        return [layer.name for layer in self.layers]
-
-    def cubes(self) -> Iterator[tuple[Layer, NDArray[np.float32]]]:
-        """Yield each layer with its responses (units, frequencies, orientations, phases)."""
-        for layer, units in zip(self.layers, self.responses.layers, strict=True):
-            yield layer, self.responses.cube[units]
-
-    def shuffled(self, seed: int) -> _Run:
-        """Return the same with all images permuted once; the blank stays."""
-        cube = self.responses.cube
-        flat = cube.reshape(len(cube), -1)
-        order = np.random.default_rng(seed).permutation(flat.shape[1])
-        return replace(self, responses=replace(self.responses, cube=flat[:, order].reshape(cube.shape)))
+    if_signed = "rectified" if signed == "rectify" else "signed"
+    status = np.repeat(
+        np.array([if_signed if run.signed[layer.name] else "ok" for layer in run.layers], dtype=object),
+        [layer.units for layer in run.layers],
+    )
+    found = unit_columns(run.responses(), rules, status=status, permutations=permutations, seed=seed)
+    found["tuned"] = pd.array([None] * len(status), dtype="boolean")
+    first, last = COLUMNS[: _PREFERENCES + 1], COLUMNS[_PREFERENCES + 1 :]
+    further = [name for name in found if name not in COLUMNS]  # what else a unit can prefer stands by the frequency
+    index = unit_index({layer.name: layer.units for layer in run.layers})
+    return pd.DataFrame({name: found[name] for name in (*first, *further, *last)}, index=index)
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class _Experiment:
-    """Stimuli, and how responses to them are read: the same for a network and its control."""
-
-    stimuli: StimulusSet
-    readout: Readout
-    rules: Rules
-    clip: bool  # clip negative values, else give their layers no indices
-    batch_size: int
-    unit_axis: Mapping[str, int] | None
-    progress: bool
-
-    def run(self, prepared: Preparation, layers: str | Sequence[str] | None) -> _Run:
-        """Show all stimuli and the blank, and record."""
-        rectifier, total = Rectifier(clip=self.clip), len(self.stimuli) + 1
-        kept = Kept(total)
-        found = observe(
-            prepared,
-            self.batches(prepared.device),
-            layers,
-            [kept],
-            self.readout,
-            unit_axis=self.unit_axis,
-            rectifier=rectifier,
-            total=total,
-            progress=self.progress,
-        )
-        return _Run(found, self._responses(found, kept), {layer.name: rectifier.is_signed(layer) for layer in found})
-
-    def own_control(self, prepared: Preparation, run: _Run, control: str | None, seed: int) -> _Run | None:
-        """Run the control that is made from the network itself."""
-        if control == "shuffled":
-            return run.shuffled(seed)
-        if control is None:
-            return None
-        fresh = replace(prepared, model=untrained(prepared.model, seed).eval())
-        several = replace(self, batch_size=max(self.batch_size, 2))  # a single image has no variance
-        with fresh.precision():
-            calibrate(fresh.model, (fresh.prepared(batch.images) for batch in several.batches(prepared.device)))
-        return self.run(fresh, run.names)
-
-    def table(self, run: _Run, *, permutations: int, seed: int) -> pd.DataFrame:
-        """Return the unit table, all but the verdict."""
-        import pandas as pd
-
-        signed = "rectified" if self.clip else "signed"
-        status = np.repeat(
-            np.array([signed if run.signed[layer.name] else "ok" for layer in run.layers], dtype=object),
-            [layer.units for layer in run.layers],
-        )
-        columns = unit_columns(run.responses, self.rules, status=status, permutations=permutations, seed=seed)
-        return pd.DataFrame(columns, index=unit_index({layer.name: layer.units for layer in run.layers}))
-
-    def control_table(self, run: _Run, compared: _Run | None) -> pd.DataFrame | None:
-        """Return the control's unit table, with no test and no verdict of its own."""
-        import pandas as pd
-
-        if compared is None:
-            return None
-        for one, other in zip(run.layers, compared.layers, strict=True):
-            if one.units != other.units:
-                raise ValueError(
-                    f"a control needs the same layers: {one.name!r} has {one.units} units, the control's {other.units}"
-                )
-        table = self.table(compared, permutations=0, seed=0)
-        table["tuned"] = pd.array([None] * len(table), dtype="boolean")
-        return table[list(COLUMNS)]
-
-    def curves(self, run: _Run) -> dict[str, xr.DataArray]:
-        """Return the labelled responses, layer by layer: (unit, frequency, orientation, phase)."""
-        import xarray as xr
-
-        axes = self.stimuli.axes
-
-        @cache  # to index the same coordinates for each layer anew would take longer than a small network's pass
-        def template(units: int) -> xr.DataArray:
-            values = np.empty((units, *self.stimuli.shape), np.float32)
-            return xr.DataArray(values, dims=("unit", *axes), coords={"unit": np.arange(units), **axes})
-
-        return {
-            layer.name: template(layer.units).copy(deep=False, data=cube).rename(layer.name)
-            for layer, cube in run.cubes()
-        }
-
-    def batches(self, device: torch.device) -> Iterator[Batch]:
-        """Return the images and, at the end of the last batch, the blank."""
-        images = self.stimuli.batches(self.batch_size, device)
-        blank, last = self.stimuli.blank[None].to(device), (len(self.stimuli) - 1) // self.batch_size
-
-        def batch(drawn: Tensor, number: int) -> Batch:
-            drawn = torch.cat([drawn, blank]) if number == last else drawn
-            return Batch(drawn, None, torch.arange(len(drawn)))
-
-        return map(batch, images, count())  # where a loop would hold on to each batch while the network runs
-
-    def _responses(self, found: Sequence[Layer], kept: Kept) -> Responses:
-        units = [layer.units for layer in found]
-        ends = np.cumsum(units)
-        flat = np.empty((ends[-1], len(self.stimuli) + 1), np.float32)
-        layers = tuple(slice(end - count, end) for end, count in zip(ends, units, strict=True))
-        for layer, place in zip(found, layers, strict=True):
-            flat[place] = kept.responses(layer).T
-        one_place = [prod(self.readout.grid(layer)) == 1 for layer in found]
-        return Responses(
-            cube=np.ascontiguousarray(flat[:, :-1]).reshape(-1, *self.stimuli.shape),
-            blank=flat[:, -1],
-            frequencies=self.stimuli.axes["frequency"],
-            orientations=self.stimuli.axes["orientation"],
-            phases=self.stimuli.axes["phase"],
-            layers=layers,
-            one_place=np.repeat(one_place, units),
-        )
+def _control_table(run: Run, compared: Run, rules: Rules, signed: str) -> pd.DataFrame:
+    """Return the control's unit table, with no test and no verdict of its own."""
+    for one, other in zip(run.layers, compared.layers, strict=True):
+        if one.units != other.units:
+            raise ValueError(
+                f"a control needs the same layers: {one.name!r} has {one.units} units, the control's {other.units}"
+            )
+    return _table(compared, rules, signed, permutations=0, seed=0)
 
 
 def _thresholds(names: Sequence[str], controls: pd.DataFrame | None) -> dict[str, float]:
@@ -301,18 +190,23 @@ def _verdicts(units: pd.DataFrame, thresholds: Mapping[str, float]) -> pd.arrays
     return pd.arrays.BooleanArray((q < SIGNIFICANT_Q) & (units.gosi.to_numpy() > levels), np.isnan(q))
 
 
-def _definitions(rules: Rules, thresholds: Mapping[str, float]) -> dict[str, Any]:
+def _definitions(rules: Rules, stimuli: StimulusSet) -> dict[str, Any]:
+    pooled, searched = (" and ".join(names) for names in (stimuli.pooled, stimuli.searched))
     return {
-        "orientation": "long axis of the stripes, degrees counter-clockwise from horizontal",
-        "curve": f"{rules.pool} over phase, at the frequency of the largest response",
+        "orientation": "long axis of stripes or bars, degrees counter-clockwise from horizontal",
+        "curve": (f"{rules.pool} over {pooled}" if pooled else "responses as they are")
+        + (f", at the {searched} of the largest response" if searched else ""),
+        "gosi": "|sum r e^(2 i theta)| / sum |r|, which is 1 minus the circular variance",
         "unresponsive": "no response at all; gosi = osi = 0"
         if rules.unresponsive_is_zero
         else "no response, or a peak below 1% of the layer's median peak; no indices",
         "bandwidth": f"half width at {rules.bandwidth}, degrees",
-        "f1_f0": "center read-outs, linear layers and 1x1 maps only: a mean over places averages phase away",
-        "p_value": "orientations permuted within each phase; says that their order matters, not that a unit is tuned",
+        "f1_f0": "center read-outs, linear layers and 1x1 maps only: a mean over places averages phase away"
+        if stimuli.pooled == ("phase",)
+        else f"none: it is read over phase, and these {stimuli.kind} are pooled over {pooled or 'nothing'}",
+        "p_value": f"orientations permuted within each {pooled or 'condition'}; says that their order matters, "
+        "not that a unit is tuned",
         "tuned": f"q_value < {SIGNIFICANT_Q} and gosi above the layer's threshold",
-        "tuned_thresholds": dict(thresholds),
     }
 
 
@@ -326,13 +220,25 @@ def _check(preset: str | None, reduce: str, signed: str, control: Any, permutati
     whole_number("seed", seed)
 
 
-def _check_stimuli(stimuli: Any) -> None:
+def _chosen(stimuli: Any, input_size: Any, prepared: Preparation, rules: Rules) -> StimulusSet:
+    """Return the stimuli to show, made to the network's size where a function makes them."""
+    if isinstance(stimuli, StimulusSet) and input_size is not None:
+        raise ValueError(f"stimuli bring their own size: leave out input_size ({input_size!r} came), or the stimuli")
+    if stimuli is None:
+        stimuli = partial(gratings, preset=rules.stimuli)
+    if callable(stimuli):
+        stimuli = stimuli(image_shape(input_size, prepared.expected, prepared.model))
     if not isinstance(stimuli, StimulusSet):
         raise TypeError(
             f"stimuli must be a set from neuroprobe.stimuli (gratings(size)); {type(stimuli).__name__} came"
         )
-    if tuple(stimuli.axes) != GRATING_AXES:
-        raise ValueError(f"stimuli must vary in {', '.join(GRATING_AXES)}; these vary in {', '.join(stimuli.axes)}")
+    _check_orientations(stimuli)
+    return stimuli
+
+
+def _check_orientations(stimuli: StimulusSet) -> None:
+    if "orientation" not in stimuli.axes:
+        raise ValueError(f"stimuli must vary in orientation; these vary in {', '.join(stimuli.axes)}")
     orientations = np.asarray(stimuli.axes["orientation"])
     if len(orientations) < 3 or not np.allclose(
         np.diff(orientations, append=orientations[0] + 180), 180 / len(orientations)

@@ -1,6 +1,7 @@
 """Could a unit's selectivity come about if the order of the orientations meant nothing?
 
-The null permutes the orientations within each phase apart, at the preferred frequency, and pools over phase anew.
+The null permutes the orientations within each phase (or other repeat) apart, at the preferred frequency (or other
+condition), and pools anew.
 """
 
 from collections.abc import Iterator
@@ -28,9 +29,9 @@ def permutation_p(
     for all units where no permutations are asked for. Every unit meets the same permutations.
 
     Args:
-        responses: (units, orientations, phases) at each unit's preferred frequency.
+        responses: (units, orientations, repeats) at each unit's preferred condition; repeats are phases of gratings.
         orientations: degrees.
-        pool: how a curve comes from the phases, ``"mean"`` or ``"max"``.
+        pool: how a curve comes from the repeats, ``"mean"`` or ``"max"``.
         permutations: how many.
         seed: of the permutations.
 
@@ -72,9 +73,9 @@ def false_discovery(p: ArrayLike) -> Floats:
     return q
 
 
-def _places(permutations: int, n_orientations: int, n_phases: int, *, seed: int) -> Counts:
-    """Draw the orientation at which each response is put, (permutations, orientations, phases)."""
-    in_order = np.broadcast_to(np.arange(n_orientations)[:, None], (permutations, n_orientations, n_phases))
+def _places(permutations: int, n_orientations: int, n_repeats: int, *, seed: int) -> Counts:
+    """Draw the orientation at which each response is put, (permutations, orientations, repeats)."""
+    in_order = np.broadcast_to(np.arange(n_orientations)[:, None], (permutations, n_orientations, n_repeats))
     return np.random.default_rng(seed).permuted(in_order, axis=1)
 
 
@@ -88,7 +89,7 @@ def _times_reached(responses: Floats, level: Floats, orientations: ArrayLike, pl
 
 
 def _reached_by_product(responses: Floats, level: Floats, waves: Floats, places: Counts) -> Counts:
-    """Count for means over phase of responses of 0 or more: all permutations in one matrix product.
+    """Count for means over repeats of responses of 0 or more: all permutations in one matrix product.
 
     The vector sum is linear in such responses, and no permutation changes the sum of the curve.
     """
@@ -108,10 +109,10 @@ def _reached_by_gathering(responses: Floats, level: Floats, waves: Floats, place
     """Count for any pooling and any sign: each permutation is laid out, pooled and summed."""
     table = np.ascontiguousarray(np.moveaxis(responses, 0, 2))  # units last, so that whole rows are gathered
     sources = np.argsort(places, axis=1)  # which response comes to each orientation
-    phases = np.arange(places.shape[2])
+    repeats = np.arange(places.shape[2])
     reached = np.zeros(len(responses), dtype=np.intp)
     for block in _blocks(len(places), table.size):
-        permuted = table[sources[block], phases]
+        permuted = table[sources[block], repeats]
         curves = permuted.mean(axis=2) if pool == "mean" else permuted.max(axis=2)
         cosine, sine = np.moveaxis(waves @ curves, 1, 0)
         reached += (np.hypot(cosine, sine) >= level * np.abs(curves).sum(axis=1)).sum(axis=0)

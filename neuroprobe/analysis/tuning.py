@@ -1,4 +1,4 @@
-"""From responses to gratings to one row of numbers a unit: pure functions, all units of all layers at once.
+"""From responses to stimuli to one row of numbers a unit: pure functions, all units of all layers at once.
 
 Formulas and edge cases are those of the indices, the fit and the null; here they are put together, and it is decided
 which units have no numbers at all.
@@ -27,7 +27,7 @@ _FAINT = 0.01  # of the median peak of the layer's responding units
 class Rules:
     """What a preset settles."""
 
-    pool: Pool = "mean"  # over phase
+    pool: Pool = "mean"  # over phase, or what else a set of stimuli pools
     stimuli: str | None = None  # the preset of the stimuli, where none are given
     unresponsive_is_zero: bool = False  # only units without any response are unresponsive, and count as gosi = osi = 0
     bandwidth: Literal["half height", "1/sqrt 2 after Hanning"] = "half height"
@@ -42,29 +42,33 @@ PRESETS: Mapping[str | None, Rules] = {
 
 @dataclass(frozen=True, eq=False)
 class Responses:
-    """What units gave to a set of gratings: those of many layers in one table, so that no step is repeated a layer."""
+    """What units gave to a set of stimuli: those of many layers in one table, so that no step is repeated a layer.
 
-    cube: NDArray[np.float32]  # (units, frequencies, orientations, phases)
+    A *condition* is what a unit can prefer: a frequency of gratings, a width and length of bars. A *repeat* is what a
+    curve is pooled over: a phase of gratings, a position and polarity of bars.
+    """
+
+    cube: NDArray[np.float32]  # (units, conditions, orientations, repeats)
     blank: NDArray[np.float32]  # (units,)
-    frequencies: Floats  # cycles/pixel
+    conditions: Mapping[str, Floats]  # what each condition is: ``frequency``, ``width``, ...
     orientations: Floats  # degrees
-    phases: Floats  # degrees
+    phases: Floats | None  # degrees, where they are what is pooled over
     layers: tuple[slice, ...]  # which units are a layer's
     one_place: NDArray[np.bool_]  # (units,), read at one place of the map, where phase is not averaged away
 
     @cached_property
     def largest(self) -> NDArray[np.float32]:
-        """The largest response (units, frequencies) over orientation and phase."""
+        """The largest response (units, conditions) over orientation and repeats."""
         return self.cube.reshape(*self.cube.shape[:2], -1).max(axis=2)
 
     @property
     def preferred(self) -> NDArray[np.intp]:
-        """The frequency (units,) of each unit's largest response, as an index."""
+        """The condition (units,) of each unit's largest response, as an index."""
         return self.largest.argmax(axis=1)
 
     @cached_property
     def at_preferred(self) -> Floats:
-        """The responses (units, orientations, phases) at each unit's preferred frequency."""
+        """The responses (units, orientations, repeats) at each unit's preferred condition."""
         return np.take_along_axis(self.cube, self.preferred[:, None, None, None], axis=1)[:, 0].astype(np.float64)
 
     @property
@@ -76,7 +80,7 @@ class Responses:
 def unit_columns(
     responses: Responses, rules: Rules, *, status: NDArray[np.object_], permutations: int, seed: int
 ) -> dict[str, Any]:
-    """Return the columns of the unit table but ``tuned``.
+    """Return the columns of the unit table but ``tuned``: those of ``COLUMNS``, and ``preferred_NAME`` of conditions.
 
     Args:
         responses: of all units of all layers.
@@ -110,7 +114,8 @@ def _selectivity(responses: Responses, curves: Floats, rules: Rules) -> dict[str
         "osi": indices.osi(curves, orientations),
         "opr": indices.orthogonal_ratio(curves, orientations),
         "preferred_orientation": indices.preferred_orientation(curves, orientations),
-        "preferred_frequency": responses.frequencies[responses.preferred],
+        "preferred_frequency": np.full(len(curves), np.nan),
+        **{f"preferred_{name}": values[responses.preferred] for name, values in responses.conditions.items()},
         "bandwidth": hanning_half_width(curves, orientations) if hanning else fit.bandwidth,
         "fit_r2": fit.r2,
         "orientation_range": indices.orientation_range(_pooled(responses.cube, rules.pool), orientations),
@@ -124,12 +129,14 @@ def _selectivity(responses: Responses, curves: Floats, rules: Rules) -> dict[str
 
 
 def _pooled(responses: NDArray[np.floating[Any]], pool: Pool) -> Floats:
-    phases = np.moveaxis(responses, -1, 0)  # few, so that NumPy is quicker phase by phase
-    pooled = reduce(np.maximum, phases) if pool == "max" else sum(phases, start=np.float64(0)) / len(phases)
+    repeats = np.moveaxis(responses, -1, 0)  # few, so that NumPy is quicker one by one
+    pooled = reduce(np.maximum, repeats) if pool == "max" else sum(repeats, start=np.float64(0)) / len(repeats)
     return np.asarray(pooled, dtype=np.float64)
 
 
 def _f1_f0(responses: Responses, curves: Floats) -> Floats:
+    if responses.phases is None:
+        return np.full(len(curves), np.nan)
     best = curves.argmax(axis=1)
     over_phase = responses.at_preferred[np.arange(len(best)), best]
     ratio = indices.f1_f0(over_phase, responses.phases, responses.blank)

@@ -15,6 +15,7 @@ from neuroprobe.cli import (  # noqa: F401 - each adds its command
     layers,
     orientation,
     shift_invariance,
+    stimuli,
 )
 from neuroprobe.cli.running import app
 

@@ -32,6 +32,7 @@ from neuroprobe.cli.running import (
     say_written,
     write,
 )
+from neuroprobe.readout import one_of
 
 if TYPE_CHECKING:
     from neuroprobe.results import Tuning
@@ -53,6 +54,7 @@ def orientation(
     model: Model,
     weights: Weights = None,
     layers: Layers = None,
+    stimuli: Annotated[str, typer.Option(help="gratings, bars or gabors: the default set of each.")] = "gratings",
     preset: Annotated[str | None, typer.Option(help="ukita2020 or ringach2002.")] = None,
     reduce: Reduce = "mean",
     control: Annotated[str | None, typer.Option(help="untrained or shuffled.")] = None,
@@ -65,11 +67,13 @@ def orientation(
     out: Out = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Measure the orientation tuning of every unit with gratings."""
+    """Measure the orientation tuning of every unit with gratings, bars or Gabor patches."""
     with errors_in_one_line(), new_folder(out, "orientation", overwrite=overwrite) as folder:
+        one_of("--stimuli", stimuli, ("gratings", "bars", "gabors"))
         tuning = neuroprobe.orientation(
             network(model, weights, seed),
             layers,
+            None if stimuli == "gratings" else getattr(neuroprobe.stimuli, stimuli),  # gratings are the preset's own
             preset=preset,
             reduce=reduce,
             control=control,

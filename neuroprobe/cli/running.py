@@ -60,15 +60,20 @@ def store_name(kind: str) -> str:
 
 def write(result: Saved, folder: Path) -> None:
     """Write a result, its main table and its figure."""
-    import matplotlib as mpl
-
-    mpl.use("agg")  # a command draws to files, with no window
+    draw_to_files()
     result.save(folder / store_name(result.kind))
     name, table = _main_table(result)
     table.to_csv(folder / f"{name}.csv")
     figure = result.plot()
     figure.savefig(folder / "overview.png", dpi=200)
     figure.savefig(folder / "overview.svg")
+
+
+def draw_to_files() -> None:
+    """Let pictures open no window."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
 
 
 def say_written(result: Saved, place: Path) -> None:

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 class Tuning(Result):
     """What :func:`neuroprobe.orientation` found: how each unit responds to orientation.
 
-    ``curves[layer]`` has dims (unit, frequency, orientation, phase), in degrees and cycles/pixel.
-    Orientation is that of the stripes' long axis, counter-clockwise from horizontal, in [0, 180).
+    ``curves[layer]`` has dims (unit, and those of the stimuli), in degrees, cycles/pixel and pixels: for gratings
+    (unit, frequency, orientation, phase), for bars (unit, orientation, width, length, position, polarity).
+    Orientation is that of the long axis of stripes or bars, counter-clockwise from horizontal, in [0, 180).
     """
 
     kind = "orientation"
@@ -26,12 +27,14 @@ class Tuning(Result):
     def curve(self, layer: str) -> xr.DataArray:
         """Give each unit's response (unit, orientation) at its preferred frequency, pooled over phase.
 
-        The preferred frequency, that of the unit's largest response, comes along as a coordinate.
+        The preferred frequency, that of the unit's largest response, comes along as a coordinate. Of bars it is the
+        preferred width and length, and the curve is pooled over position and polarity.
         """
         cube = self.curves[known_layer(layer, self.curves)]
-        drift = [dim for dim in ("orientation", "phase") if dim in cube.dims]
+        drift = ["orientation", *self._repeats(cube)]
         settings = [dim for dim in cube.dims if dim not in ("unit", *drift)]
-        best = cube.fillna(float("-inf")).max(drift).argmax(settings)  # fillna: a unit may be all NaN
+        # fillna: a unit may be all NaN
+        best = cube.fillna(float("-inf")).max(drift).argmax(settings) if settings else {}
         return self._pooled(cube.isel(best))
 
     def plane(self, layer: str) -> xr.DataArray:
@@ -42,11 +45,15 @@ class Tuning(Result):
         return self._pooled(self.curves[known_layer(layer, self.curves)])
 
     def _pooled(self, responses: xr.DataArray) -> xr.DataArray:
-        """Take the phases together as the result was made; a unit that is NaN stays NaN."""
+        """Take the phases (of bars positions and polarities) together as the result was made; NaN stays NaN."""
         pooling = named("pooling", self.meta.get("pooling", "mean"), ("mean", "max"))
-        if "phase" not in responses.dims:
-            return responses
-        return responses.max("phase") if pooling == "max" else responses.mean("phase")
+        repeats = self._repeats(responses)
+        return responses.max(repeats) if pooling == "max" else responses.mean(repeats)
+
+    def _repeats(self, responses: xr.DataArray) -> list[str]:
+        """Return the dims that the stimuli have a curve pooled over."""
+        pooled = self.meta.get("stimuli", {}).get("pooled", ["phase"])
+        return [dim for dim in pooled if dim in responses.dims]
 
     def fit(self, layer: str) -> xr.DataArray:
         """Draw out each unit's fitted von Mises curve (unit, orientation), every degree from 0 to 180."""

@@ -67,6 +67,40 @@ def angles(name: str, given: CountOrValues, *, period: float, fewest: int = 1) -
     return wrapped
 
 
+def ascending(name: str, values: Floats) -> Floats:
+    """Sort values, each of which may come once."""
+    values = np.sort(values)
+    refuse_repeats(name, values)
+    return values
+
+
+def positive(name: str, given: Sequence[float] | Floats) -> Floats:
+    """Take a sequence of values above 0, ascending, each of them once."""
+    values = ascending(name, axis_values(name, given, np.asarray))
+    if values[0] <= 0:
+        raise ValueError(f"{name} must be above 0; {values[0]:g} came: take it out")
+    return values
+
+
+def luminance(contrast: float | None, mean: float | None) -> dict[str, Any]:
+    """Fill in contrast (1) and mean (0.5), with which the luminance must stay in [0, 1]."""
+    contrast, mean = float(default(contrast, 1.0)), float(default(mean, 0.5))
+    if not 0 < contrast <= 1:
+        raise ValueError(f"contrast lies in (0, 1]; {contrast:g} came")
+    highest = mean * (1 + contrast)
+    if not (mean > 0 and highest <= 1 + 1e-9):  # so written, NaN fails too
+        raise ValueError(
+            f"luminance must stay in [0, 1]; mean {mean:g} with contrast {contrast:g} spans "
+            f"{mean * (1 - contrast):g} to {highest:g}: lower one of them, with mean above 0"
+        )
+    return {"contrast": contrast, "mean": mean}
+
+
+def default(given: Any, otherwise: Any) -> Any:
+    """Put a default in where nothing was given (an array has no truth value for ``or``)."""
+    return otherwise if given is None else given
+
+
 def refuse_repeats(name: str, ascending: Floats) -> None:
     """Raise where two neighbours are the same value."""
     repeated = ascending[:-1][np.diff(ascending) < _SAME]

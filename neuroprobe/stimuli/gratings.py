@@ -4,21 +4,28 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from neuroprobe.stimuli.arguments import CountOrValues, angles, axis_values, count, image_size, refuse_repeats
+from neuroprobe.stimuli.arguments import (
+    CountOrValues,
+    Floats,
+    angles,
+    ascending,
+    axis_values,
+    count,
+    default,
+    image_size,
+    luminance,
+)
+from neuroprobe.stimuli.plane import Window, known_window, outer, pixels, window_profile
 from neuroprobe.stimuli.sets import StimulusSet
-
-Window = Literal["circular", "gaussian"]
 
 _NYQUIST = 0.5  # cycles/pixel
 _LOWEST, _HIGHEST = 0.025, 0.25  # cycles/pixel, between which a count of frequencies is spread
-_WINDOWS = ("circular", "gaussian")
 
 
 @dataclass(frozen=True)
@@ -64,8 +71,8 @@ def gratings(
         phases: degrees; a count (8; 4 in ``"ukita2020"``) spreads over 360.
         contrast: of Michelson, in (0, 1]; 1 where not given.
         mean: luminance of the blank; 0.5 where not given.
-        window: multiplies the contrast, about the origin: a hard disc as wide as the shorter side
-            (``"circular"``), a Gaussian whose sd is a sixth of it (``"gaussian"``), or none.
+        window: multiplies the contrast, about the origin: a disc as wide as fits the image, its edge one pixel soft
+            (``"circular"``), a Gaussian whose sd is a sixth of the shorter side (``"gaussian"``), or none.
 
     Example:
         >>> gratings(32, preset="ukita2020")
@@ -77,14 +84,16 @@ def gratings(
     protocol = _protocol(preset)
     if protocol.rescaled:
         _refuse_given(preset, contrast=contrast, mean=mean, window=window)
-    settings = _settings(contrast, mean, window) | {"rescaled": protocol.rescaled}
+    settings = luminance(contrast, mean) | {"window": known_window(window), "rescaled": protocol.rescaled}
     axes = {
         "frequency": _frequencies(frequencies, n_frequencies, protocol, preset, height),
-        "orientation": angles("orientations", _default(orientations, 12), period=180, fewest=3),
-        "phase": angles("phases", _default(phases, protocol.phases), period=360),
+        "orientation": angles("orientations", default(orientations, 12), period=180, fewest=3),
+        "phase": angles("phases", default(phases, protocol.phases), period=360),
     }
     draw = partial(draw_gratings, height=height, width=width, **settings)
-    return StimulusSet("gratings", axes, (channels, height, width), draw, settings["mean"], preset, settings)
+    return StimulusSet(
+        "gratings", axes, (channels, height, width), draw, settings["mean"], preset, settings, ("phase",)
+    )
 
 
 def draw_gratings(
@@ -98,39 +107,22 @@ def draw_gratings(
     rescaled: bool,
 ) -> Tensor:
     """Draw grey gratings (n, height, width) in [0, 1], float32, on the device of their parameters, each (n,)."""
-    column, row = _axes(height, width, like=parameters["frequency"])
-    wave = torch.deg2rad(parameters["orientation"] + 90)
-    turns = 2 * math.pi * parameters["frequency"]
-    along_x = torch.outer(turns * wave.cos(), column) + torch.deg2rad(parameters["phase"])[:, None]
-    along_y = torch.outer(turns * wave.sin(), row)
-    # cos(a + b) taken apart: the angles, up to thousands of radians, keep the parameters' full precision on
-    # n x (H + W) numbers, and the n x H x W pixels are products of small float32 factors
-    pattern = _outer(along_y.cos(), along_x.cos()) - _outer(along_y.sin(), along_x.sin())
+    column, row = pixels(height, width, like=parameters["frequency"])
+    pattern = carrier(parameters, column, row)
     if rescaled:
         return _stretch(pattern)
-    profile = 1.0 if window is None else _window(window, column, row)
-    return (mean * (1 + contrast * profile * pattern)).clamp_(0, 1)
+    return (mean * (1 + contrast * window_profile(window, column, row) * pattern)).clamp_(0, 1)
 
 
-def _axes(height: int, width: int, *, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Lay out x (width,) and y (height,) in pixels about the origin; rows run down, y up."""
-    column = torch.arange(width, dtype=like.dtype, device=like.device) - width // 2
-    row = torch.arange(height, dtype=like.dtype, device=like.device) - height // 2
-    return column, -row
-
-
-def _outer(rows: Tensor, columns: Tensor) -> Tensor:
-    """Multiply (n, H) by (n, W) into (n, H, W), in float32."""
-    return rows.float()[:, :, None] * columns.float()[:, None, :]
-
-
-def _window(window: Window, column: Tensor, row: Tensor) -> Tensor:
-    """Lay out the factor (H, W) that a window puts on the contrast."""
-    side = min(len(column), len(row))
-    squared_radius = column[None, :] ** 2 + row[:, None] ** 2
-    if window == "circular":
-        return (squared_radius < (side / 2) ** 2).float()
-    return torch.exp(-squared_radius / (2 * (side / 6) ** 2)).float()
+def carrier(parameters: Mapping[str, Tensor], column: Tensor, row: Tensor) -> Tensor:
+    """Draw cosine waves (n, H, W), -1 to 1, float32, over pixels x (W,) or (n, W) and y (H,) or (n, H)."""
+    wave = torch.deg2rad(parameters["orientation"] + 90)
+    turns = 2 * math.pi * parameters["frequency"]
+    along_x = (turns * wave.cos())[:, None] * column + torch.deg2rad(parameters["phase"])[:, None]
+    along_y = (turns * wave.sin())[:, None] * row
+    # cos(a + b) taken apart: the angles, up to thousands of radians, keep the parameters' full precision on
+    # n x (H + W) numbers, and the n x H x W pixels are products of small float32 factors
+    return outer(along_y.cos(), along_x.cos()) - outer(along_y.sin(), along_x.sin())
 
 
 def _stretch(pattern: Tensor) -> Tensor:
@@ -159,41 +151,32 @@ def _refuse_given(preset: str | None, **arguments: Any) -> None:
             )
 
 
-def _settings(contrast: float | None, mean: float | None, window: Window | None) -> dict[str, Any]:
-    """Fill in and check what all gratings share."""
-    contrast, mean = float(_default(contrast, 1.0)), float(_default(mean, 0.5))
-    if not 0 < contrast <= 1:
-        raise ValueError(f"contrast lies in (0, 1]; {contrast:g} came")
-    highest = mean * (1 + contrast)
-    if not (mean > 0 and highest <= 1 + 1e-9):  # so written, NaN fails too
-        raise ValueError(
-            f"luminance must stay in [0, 1]; mean {mean:g} with contrast {contrast:g} spans "
-            f"{mean * (1 - contrast):g} to {highest:g}: lower one of them, with mean above 0"
-        )
-    if window not in (None, *_WINDOWS):
-        raise ValueError(f"window is None, {' or '.join(map(repr, _WINDOWS))}; {window!r} came")
-    return {"contrast": contrast, "mean": mean, "window": window}
+def frequency_values(given: CountOrValues | None) -> Floats:
+    """Choose frequencies, ascending; 6 over 0.025-0.25 cycles/pixel where none are given."""
+    return _up_to_nyquist(axis_values("frequencies", default(given, 6), partial(np.geomspace, _LOWEST, _HIGHEST)))
 
 
 def _frequencies(
     given: CountOrValues | None, n_frequencies: int | None, protocol: _Protocol, preset: str | None, height: int
-) -> NDArray[np.float64]:
-    """Choose the frequencies, ascending and none above Nyquist's."""
-    if n_frequencies is not None or (given is None and protocol.own_grid):
-        if given is not None:
-            raise ValueError(f"give frequencies or n_frequencies, not both; {given!r} and {n_frequencies!r} came")
-        values = _own_grid(n_frequencies, protocol, preset, height)
-    else:
-        values = axis_values("frequencies", _default(given, 6), partial(np.geomspace, _LOWEST, _HIGHEST))
-    values = np.sort(values)
+) -> Floats:
+    """Choose the frequencies, those given or the preset's own."""
+    if n_frequencies is None and (given is not None or not protocol.own_grid):
+        return frequency_values(given)
+    if given is not None:
+        raise ValueError(f"give frequencies or n_frequencies, not both; {given!r} and {n_frequencies!r} came")
+    return _up_to_nyquist(_own_grid(n_frequencies, protocol, preset, height))
+
+
+def _up_to_nyquist(values: Floats) -> Floats:
+    """Sort frequencies; one that no image can show is an error."""
+    values = ascending("frequencies", values)
     if values[0] <= 0 or values[-1] > _NYQUIST:
         wrong = values[0] if values[0] <= 0 else values[-1]
         raise ValueError(f"frequencies lie above 0 and up to 0.5 cycles/pixel (Nyquist); {wrong:g} came: take it out")
-    refuse_repeats("frequencies", values)
     return values
 
 
-def _own_grid(number: int | None, protocol: _Protocol, preset: str | None, height: int) -> NDArray[np.float64]:
+def _own_grid(number: int | None, protocol: _Protocol, preset: str | None, height: int) -> Floats:
     """Count out Ukita's frequencies, (s + 1) / (H + 8) cycles/pixel."""
     if not protocol.own_grid:
         raise ValueError(
@@ -206,8 +189,3 @@ def _own_grid(number: int | None, protocol: _Protocol, preset: str | None, heigh
             f"{height} came: pass stimuli=gratings({height}, preset={preset!r}, n_frequencies=...)"
         )
     return np.arange(1, number + 1) / (height + 8)
-
-
-def _default(given: Any, default: Any) -> Any:
-    """Put a default in where nothing was given (an array has no truth value for ``or``)."""
-    return default if given is None else given

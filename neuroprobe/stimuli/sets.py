@@ -1,7 +1,9 @@
 """A stimulus set: the product of a few parameters, and the images they stand for."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+Draw = Callable[[Mapping[str, Tensor]], Tensor]
+
 
 @dataclass(frozen=True, eq=False, repr=False)  # eq=False: == on arrays has no single truth value
 class StimulusSet:
@@ -21,15 +25,20 @@ class StimulusSet:
 
     Image ``i`` has the parameters of row ``i`` of `parameters`: the product of the axes in C order, the
     first axis slowest. Responses to the set therefore fold into curves by ``reshape(st.shape)``.
+    ``neuroprobe.record(model, st)`` records them, ``neuroprobe.orientation(model, stimuli=st)`` makes them curves.
 
     Attributes:
         kind: what is drawn, as ``"gratings"``.
-        axes: name to ascending values; orientation and phase in degrees, frequency in cycles/pixel.
+        axes: name to ascending values; orientation and phase in degrees, frequency in cycles/pixel, lengths in pixels.
         size: (C, H, W) of an image.
-        draw: parameters, each (n,), to grey images (n, H, W) in [0, 1], on the parameters' device.
-        blank_level: grey level of the blank, which is held apart and not counted.
+        draw: parameters, each (n,), to images in [0, 1] on the parameters' device, grey (n, H, W) or (n, C, H, W).
+        blank_level: what nothing is drawn on, held apart and not counted: a grey level, or an image (C, H, W).
         preset: the published protocol this set follows, if any.
         settings: what all images share, in values that JSON can hold.
+        pooled: the axes that a tuning curve is pooled over, as that of gratings is over phase. Over the others,
+            orientation apart, it is taken where the response is largest.
+        coordinates: further values along an axis, name to (axis, values): the x and y of Gabor patches' positions.
+        own: whether the images are a user's, which nobody can draw again from a description.
 
     Example:
         >>> from neuroprobe.stimuli import gratings
@@ -43,13 +52,22 @@ class StimulusSet:
     kind: str
     axes: Mapping[str, NDArray[np.float64]]
     size: tuple[int, int, int]
-    draw: Callable[[Mapping[str, Tensor]], Tensor]
-    blank_level: float
-    preset: str | None
-    settings: Mapping[str, Any]
+    draw: Draw
+    blank_level: float | Tensor
+    preset: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    pooled: tuple[str, ...] = ()
+    coordinates: Mapping[str, tuple[str, NDArray[np.float64]]] = field(default_factory=dict)
+    own: bool = False
 
     def __len__(self) -> int:
         return prod(self.shape)
+
+    def __getitem__(self, number: int) -> Tensor:
+        """Draw one image (C, H, W), that of row ``number`` of `parameters`."""
+        if not -len(self) <= number < len(self):
+            raise IndexError(f"the set has {len(self)} images (0 to {len(self) - 1}); image {number} was asked for")
+        return self.images([number % len(self)])[0]
 
     def __repr__(self) -> str:
         axes = " x ".join(f"{values.size} {name}" for name, values in self.axes.items())
@@ -63,16 +81,22 @@ class StimulusSet:
         return tuple(values.size for values in self.axes.values())
 
     @property
+    def searched(self) -> tuple[str, ...]:
+        """The axes that are neither orientation nor pooled: a unit has a preferred value on each."""
+        return tuple(name for name in self.axes if name != "orientation" and name not in self.pooled)
+
+    @property
     def parameters(self) -> "pd.DataFrame":
-        """A table, one row an image, one column an axis."""
+        """A table, one row an image, one column an axis or coordinate."""
         import pandas as pd
 
-        return pd.DataFrame(self._rows(np.arange(len(self))))
+        return pd.DataFrame(self.rows(self.axes))
 
     @property
     def blank(self) -> Tensor:
-        """The blank, (C, H, W): the grey on which nothing is drawn."""
-        return torch.full(self.size, self.blank_level)
+        """The blank, (C, H, W): that on which nothing is drawn."""
+        level = torch.as_tensor(self.blank_level, dtype=torch.float32)
+        return level.expand(self.size).clone()
 
     def batches(self, batch_size: int = 32, device: str | torch.device = "cpu") -> Iterator[Tensor]:
         """Yield all images in order as float32 (n, C, H, W) in [0, 1], each batch drawn when its turn comes."""
@@ -85,10 +109,30 @@ class StimulusSet:
         """Draw the images of some rows of `parameters`, float32 (n, C, H, W) in [0, 1]."""
         device = torch.device(device)
         precision = torch.float32 if device.type == "mps" else torch.float64  # Apple's GPUs have no float64
-        rows = self._rows(np.asarray(indices))
-        grey = self.draw({name: torch.as_tensor(values).to(device, precision) for name, values in rows.items()})
+        rows = self.rows(self.axes, np.asarray(indices))
+        drawn = self.draw(
+            {name: torch.as_tensor(values).to(device, precision) for name, values in rows.items()}
+        ).float()
         # repeated, not expanded: whoever normalises in place needs channels with their own memory
-        return grey.float().unsqueeze(1).repeat(1, self.size[0], 1, 1)
+        return drawn if drawn.ndim == 4 else drawn.unsqueeze(1).repeat(1, self.size[0], 1, 1)
+
+    def rows(
+        self, axes: Sequence[str] | Mapping[str, Any], indices: NDArray[np.intp] | None = None
+    ) -> dict[str, NDArray[np.float64]]:
+        """Look up the parameters of some, or all, combinations of some axes, counted in C order."""
+        shape = tuple(self.axes[name].size for name in axes)
+        steps = dict(
+            zip(axes, np.unravel_index(np.arange(prod(shape)) if indices is None else indices, shape), strict=True)
+        )
+        further = {name: values[steps[axis]] for name, (axis, values) in self.coordinates.items() if axis in steps}
+        return {name: self.axes[name][step] for name, step in steps.items()} | further
+
+    def digest(self) -> str:
+        """Draw all images and the blank, and return a digest: equal for equal images of one size."""
+        digest = hashlib.blake2b(digest_size=16)
+        for images in chain(self.batches(), [self.blank]):
+            digest.update(images.contiguous().numpy().data)
+        return digest.hexdigest()
 
     def describe(self) -> dict[str, Any]:
         """Say in JSON's terms what was shown, for the record of a result."""
@@ -97,16 +141,13 @@ class StimulusSet:
             "preset": self.preset,
             "size": list(self.size),
             "axes": {name: values.tolist() for name, values in self.axes.items()},
+            "coordinates": {name: [axis, values.tolist()] for name, (axis, values) in self.coordinates.items()},
+            "pooled": list(self.pooled),
             "settings": dict(self.settings),
-        }
+        } | ({"digest": self.digest()} if self.own else {})
 
-    def plot(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw a sheet of the images; see `neuroprobe.plots.stimulus_sheet`."""
+    def plot(self, ax: "Axes | None" = None, *, down: str | None = None, across: str | None = None) -> "Axes":
+        """Draw a contact sheet of the images; see `neuroprobe.plots.stimulus_sheet`."""
         from neuroprobe.plots import stimulus_sheet
 
-        return stimulus_sheet(self, ax=ax)
-
-    def _rows(self, indices: NDArray[np.intp]) -> dict[str, NDArray[np.float64]]:
-        """Look up the parameters of some images."""
-        steps = np.unravel_index(indices, self.shape)
-        return {name: values[step] for (name, values), step in zip(self.axes.items(), steps, strict=True)}
+        return stimulus_sheet(self, ax=ax, down=down, across=across)

@@ -17,9 +17,15 @@ def responses(curves, *, blank=0.0, modulation=None, best_frequency=1, one_place
     modulation = np.ones(PHASES.size) if modulation is None else modulation
     cube = np.zeros((len(curves), FREQUENCIES.size, ORIENTATIONS.size, PHASES.size))
     cube[:, best_frequency] = curves[:, :, None] * modulation
-    layers = (slice(0, len(curves)),)
-    places = np.full(len(curves), one_place)
-    return Responses(cube, np.full(len(curves), blank), FREQUENCIES, ORIENTATIONS, PHASES, layers, places)
+    return Responses(
+        cube=cube,
+        blank=np.full(len(curves), blank),
+        conditions={"frequency": FREQUENCIES},
+        orientations=ORIENTATIONS,
+        phases=PHASES,
+        layers=(slice(0, len(curves)),),
+        one_place=np.full(len(curves), one_place),
+    )
 
 
 def columns(curves, rules=PRESETS[None], status="ok", permutations=0, **options):
@@ -70,6 +76,17 @@ def test_modulation_over_phase_is_read_at_one_place_only(one_place, expected):
     assert found == pytest.approx([expected], abs=0.07, nan_ok=True)  # 8 phases give 1.53 to 1.66
 
 
+def test_without_phases_there_is_no_modulation_ratio_and_without_frequencies_none_is_preferred():
+    shown = responses([1 + np.cos(2 * THETA)])
+    bars = replace(shown, phases=None, conditions={"width": np.array([1.0, 2, 4]), "length": np.full(3, 9.0)})
+    found = unit_columns(bars, Rules(), status=np.array(["ok"], dtype=object), permutations=20, seed=0)
+    names = ("preferred_frequency", "preferred_width", "preferred_length", "f1_f0")
+    np.testing.assert_array_equal([found[name][0] for name in names], [np.nan, 2, 9, np.nan])
+    of_gratings = unit_columns(shown, Rules(), status=np.array(["ok"], dtype=object), permutations=20, seed=0)
+    assert set(found) - set(of_gratings) == {"preferred_width", "preferred_length"}
+    assert found["gosi"] == of_gratings["gosi"]
+
+
 def test_a_constant_unit_is_not_modulated():
     assert columns([np.ones(12)])["f1_f0"] == pytest.approx([0.0], abs=1e-12)
 
@@ -104,6 +121,18 @@ def test_under_ringach_the_bandwidth_is_at_the_root_of_a_half():
     assert at_half_height == pytest.approx([17.1], abs=0.1)
     assert 12 < at_root < 22
     assert at_root != pytest.approx(at_half_height, abs=0.1)
+
+
+def test_a_ringach_curve_is_pooled_by_mean_without_a_baseline_and_its_selectivity_is_one_minus_its_variance():
+    found = columns([1 + np.cos(2 * THETA)], PRESETS["ringach2002"], blank=0.5, modulation=np.eye(8)[0])
+    weight = (
+        1 + np.cos(np.pi * 15 / 27)
+    ) / 2  # of each neighbour, in a Hanning window 13.5 degrees wide at half height
+    damped = (1 + 2 * weight * np.cos(np.deg2rad(30))) / (1 + 2 * weight)  # what smoothing leaves of the cosine
+    at_root = np.rad2deg(np.arccos(((1 + damped) / np.sqrt(2) - 1) / damped)) / 2
+    circular_variance = 1 - np.abs(np.sum((1 + np.cos(2 * THETA)) * np.exp(2j * THETA))) / 12
+    assert found["bandwidth"] == pytest.approx([at_root], abs=0.05)
+    assert found["gosi"] == pytest.approx([1 - circular_variance])
 
 
 def test_a_signed_layer_that_is_not_rectified_has_no_indices():

@@ -1,14 +1,17 @@
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from json import dumps, loads
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from neuroprobe.stimuli import StimulusSet, gratings
+from neuroprobe import record
+from neuroprobe.stimuli import StimulusSet, bars, gratings
 
 
 @pytest.fixture
@@ -68,6 +71,35 @@ def test_images_are_drawn_when_their_batch_is_asked_for(stimuli):
     assert len(drawn) == 1
 
 
+def test_one_image_is_that_of_its_row_and_a_set_is_data_for_record(stimuli):
+    assert torch.equal(stimuli[7], stimuli.images([7])[0])
+    assert torch.equal(stimuli[-1], stimuli.images([23])[0])
+    with pytest.raises(IndexError, match=r"has 24 images \(0 to 23\); image 24 was asked for"):
+        stimuli[24]
+    recorded = record(nn.Sequential(nn.Conv2d(2, 3, 5), nn.ReLU()), stimuli, preprocess=None)
+    assert recorded.curves["1"].shape == (24, 3)
+
+
+def test_axes_that_are_neither_orientation_nor_pooled_are_searched(stimuli):
+    assert (stimuli.searched, stimuli.pooled) == (("frequency",), ("phase",))
+    turned = bars(20)
+    assert (turned.searched, turned.pooled) == (("width", "length"), ("position", "polarity"))
+
+
+def test_the_digest_is_that_of_the_images(stimuli):
+    again = gratings((2, 20, 24), orientations=4, frequencies=[0.1, 0.2], phases=3)
+    other = gratings((2, 20, 24), orientations=4, frequencies=[0.1, 0.2], phases=3, contrast=0.99)
+    assert stimuli.digest() == again.digest() != other.digest()
+    assert len(stimuli.digest()) == 32
+
+
+def test_the_blank_may_be_an_image(stimuli):
+    picture = torch.rand(2, 20, 24)
+    blank = replace(stimuli, blank_level=picture).blank
+    assert torch.equal(blank, picture)
+    assert blank is not picture
+
+
 def test_an_empty_batch_is_refused_at_once(stimuli):
     with pytest.raises(ValueError, match="batch_size must be 1 or more; 0 came"):
         stimuli.batches(0)
@@ -92,9 +124,9 @@ def test_a_set_can_be_sent_to_another_process(stimuli):
 
 
 def test_plot_hands_over_to_the_sheet(stimuli, monkeypatch):
-    sheet = SimpleNamespace(stimulus_sheet=lambda stimuli, ax: (stimuli, ax))
+    sheet = SimpleNamespace(stimulus_sheet=lambda stimuli, ax, down, across: (stimuli, ax, down, across))
     monkeypatch.setitem(sys.modules, "neuroprobe.plots", sheet)
-    assert stimuli.plot(ax="here") == (stimuli, "here")
+    assert stimuli.plot(ax="here", down="phase") == (stimuli, "here", "phase", None)
 
 
 def test_stimuli_load_nothing_they_do_not_need():
