@@ -22,6 +22,7 @@ _HOMES = {
     "noise_curves": "analysis.noise",
     "load_network": "networks",
     "load": "results",
+    "atlas": "page.atlas",
 }
 _SUBMODULES = ("data", "networks", "plots", "reducers", "results", "stimuli")
 

@@ -9,6 +9,7 @@ import typer
 import neuroprobe
 from neuroprobe.cli import (  # noqa: F401 - each adds its command
     ablate,
+    atlas,
     class_selectivity,
     impact,
     importance,
