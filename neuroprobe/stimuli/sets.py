@@ -120,10 +120,9 @@ class StimulusSet:
         self, axes: Sequence[str] | Mapping[str, Any], indices: NDArray[np.intp] | None = None
     ) -> dict[str, NDArray[np.float64]]:
         """Look up the parameters of some, or all, combinations of some axes, counted in C order."""
-        shape = tuple(self.axes[name].size for name in axes)
-        steps = dict(
-            zip(axes, np.unravel_index(np.arange(prod(shape)) if indices is None else indices, shape), strict=True)
-        )
+        shape = (*(self.axes[name].size for name in axes), 1)  # 1: where there are no axes, there is one combination
+        counted = np.arange(prod(shape)) if indices is None else indices
+        steps = dict(zip(axes, np.unravel_index(counted, shape), strict=False))
         further = {name: values[steps[axis]] for name, (axis, values) in self.coordinates.items() if axis in steps}
         return {name: self.axes[name][step] for name, step in steps.items()} | further
 
