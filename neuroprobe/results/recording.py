@@ -7,10 +7,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from neuroprobe.packing import Contents
-from neuroprobe.results.base import Result
+from neuroprobe.results.base import Result, known_layer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from neuroprobe.reducers import TopImages
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -32,6 +34,25 @@ class Recording(Result):
         super().__post_init__()
         states = {name: MappingProxyType(dict(by_layer)) for name, by_layer in self.reduced.items()}
         object.__setattr__(self, "reduced", MappingProxyType(states))
+
+    def top_images(self, layer: str) -> TopImages:
+        """Return the images that drive a layer's units most: as they were reduced, else out of all responses.
+
+        Raises:
+            ValueError: if neither was recorded.
+        """
+        from neuroprobe.reducers import TopImages, observed
+
+        known_layer(layer, self.layer_names)
+        for by_layer in self.reduced.values():
+            if isinstance(state := by_layer.get(layer), TopImages):
+                return state
+        if layer in self.curves and self.curves[layer].ndim == 2:
+            return TopImages.of(observed(self.curves[layer].to_numpy()))
+        raise ValueError(
+            f"this recording holds {', '.join(self.reduced) or 'whole maps'} and no top images: record them, as in "
+            'neuroprobe.record(model, data, reducers=["top_images"])'
+        )
 
     def to_contents(self) -> Contents:
         """Add the states to what every result holds."""
