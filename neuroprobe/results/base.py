@@ -80,12 +80,16 @@ class Result(Saved):
         Units without a number are left out, so fewer than ``k`` may come back; ties keep their order.
         """
         known_layer(layer, self.layer_names)
-        sortable = self.units.select_dtypes(["number", "boolean", "bool"]).columns
-        column = named("column", by or self.headline, sortable)
+        column = str(self.numbers(by).name)
         rows = self.units.loc[[layer]]
         if not 1 <= k <= len(rows):
             raise ValueError(f"layer {layer!r} has {len(rows)} units: k must be 1 to {len(rows)}; {k} came")
         return rows.dropna(subset=[column]).sort_values(column, ascending=False, kind="stable").head(k)
+
+    def numbers(self, column: str | None = None) -> pd.Series[float]:
+        """Return a column of the unit table that holds numbers, the headline by default; what is missing is NaN."""
+        known = self.units.select_dtypes(["number", "boolean", "bool"])
+        return known[named("column", column or self.headline, known)].astype(float)
 
     def plot(self) -> Figure:
         """Draw the headline layer by layer."""

@@ -40,9 +40,13 @@ class Tuning(Result):
     def plane(self, layer: str) -> xr.DataArray:
         """Give each unit's response to every setting and orientation (unit, frequency, orientation), pooled over phase.
 
-        The row at a unit's preferred frequency is its :meth:`curve`.
+        The row at a unit's preferred frequency is its :meth:`curve`. Without frequencies the first other parameter of
+        the stimuli takes their place; of any beyond, each unit's best is given.
         """
-        return self._pooled(self.curves[known_layer(layer, self.curves)])
+        cube = self._pooled(self.curves[known_layer(layer, self.curves)]).transpose("unit", ..., "orientation")
+        settings = cube.dims[1:-1]
+        best = cube.fillna(float("-inf")).max("orientation").argmax(settings) if len(settings) > 1 else {}
+        return cube.isel({name: best[name] for name in settings[1:]})
 
     def _pooled(self, responses: xr.DataArray) -> xr.DataArray:
         """Take the phases (of bars positions and polarities) together as the result was made; NaN stays NaN."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from neuroprobe.results.base import Result, by_layer
+from neuroprobe.results.base import Result, by_layer, named
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +39,32 @@ class UnitImpact(Result):
         if self.units["estimated"].any():
             table.insert(1, "exact", by_layer(~self.units["estimated"]).sum())
         return table
+
+    def against(
+        self, score: pd.Series[Any], activity: pd.Series[Any] | None = None, effect: str = "delta_loss"
+    ) -> pd.DataFrame:
+        """Return Spearman's rho of a score of units with what holding them does, layer by layer and pooled.
+
+        Args:
+            score: a column of a unit table, such as ``tuning.units.gosi``; units in both tables are ranked, estimates
+                left out.
+            activity: a column of another, such as ``recording.units["mean"]``, to be held: active units may have more
+                both of the score and of the impact.
+            effect: which column of ``units`` says what holding does.
+
+        Returns:
+            A DataFrame, a row a ``layer``, the last one ``all``: ``spearman``, ``units`` (how many were ranked), and
+            with activity ``at_equal_activity``, the partial correlation at equal ranks of it.
+        """
+        from neuroprobe.analysis.rank_agreement import rank_agreement
+        from neuroprobe.analysis.rank_correlation import partial_spearman
+
+        effects, score = self.units[[named("column", effect, self.units), "estimated"]], score.astype(float)
+        agreement = rank_agreement(score.rename("score").to_frame(), effects, effect).droplevel("method")
+        if activity is None:
+            return agreement
+        exact = effects[effect][~effects["estimated"]].astype(float)
+        return agreement.assign(at_equal_activity=partial_spearman(score, exact, activity.astype(float)))
 
     def plot(self) -> Figure:
         """Draw the overview: each unit's change of the loss and of accuracy, and the classes hit most."""
