@@ -1,0 +1,76 @@
+"""Pictures out of a user's data by their numbers; the rest is not read where the data can be entered anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+from torch import Tensor
+from torch.utils.data import DataLoader, SequentialSampler, Subset
+
+from neuroprobe.data import Images
+
+_BATCH = 64  # pictures read at once
+
+
+class Picture(NamedTuple):
+    """One image of a data set."""
+
+    image: Tensor  # (C, H, W)
+    label: int | None
+
+
+def pictures(images: Images, numbers: Iterable[int]) -> dict[int, Picture]:
+    """Return the pictures that have some numbers, counted from 0 as the data come.
+
+    Example:
+        >>> import torch
+        >>> from neuroprobe.data import open_images
+        >>> images = open_images(torch.arange(4.0).reshape(4, 1, 1, 1) / 4)
+        >>> {number: float(picture.image) for number, picture in pictures(images, [3, 1]).items()}
+        {1: 0.25, 3: 0.75}
+
+    Raises:
+        ValueError: if the data hold fewer images.
+    """
+    wanted = sorted(set(numbers))
+    count = images.count
+    if wanted and count is not None and wanted[-1] >= count:
+        raise _too_few(wanted[-1], count)
+    found = dict(_chosen(images, wanted) if _can_choose(images) else _among_all(images, set(wanted)))
+    if len(found) < len(wanted):
+        raise _too_few(wanted[-1], "fewer")
+    return found
+
+
+def _can_choose(images: Images) -> bool:
+    """Whether an image's number is its place in a data set that can be entered anywhere."""
+    return isinstance(images.loader.sampler, SequentialSampler) and images.loader.batch_size is not None
+
+
+def _chosen(images: Images, wanted: list[int]) -> Iterator[tuple[int, Picture]]:
+    chosen = Subset(images.loader.dataset, wanted)
+    loader = DataLoader(chosen, _BATCH, collate_fn=images.loader.collate_fn)
+    for place, picture in _numbered(replace(images, loader=loader)) if wanted else ():
+        yield wanted[place], picture
+
+
+def _among_all(images: Images, wanted: Collection[int]) -> Iterator[tuple[int, Picture]]:
+    last = max(wanted, default=-1)
+    for number, picture in _numbered(images):
+        if number > last:
+            return
+        if number in wanted:
+            yield number, picture
+
+
+def _numbered(images: Images) -> Iterator[tuple[int, Picture]]:
+    for batch in images:
+        labels = [None] * len(batch.images) if batch.labels is None else batch.labels.tolist()
+        for number, image, label in zip(batch.numbers.tolist(), batch.images, labels, strict=True):
+            yield number, Picture(image, label)
+
+
+def _too_few(number: int, count: int | str) -> ValueError:
+    return ValueError(f"the data must be those of the recording: image {number} is wanted, and there are {count}")

@@ -1,0 +1,63 @@
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset, IterableDataset
+
+from neuroprobe.data import open_images
+from neuroprobe.pictures import pictures
+
+IMAGES = torch.arange(100.0).reshape(100, 1, 1, 1).expand(-1, 3, 4, 4) / 100
+LABELS = torch.arange(100) % 7
+
+
+class Counting(Dataset):
+    def __init__(self):
+        self.read = []
+
+    def __len__(self):
+        return 100
+
+    def __getitem__(self, number):
+        self.read.append(number)
+        return IMAGES[number], int(LABELS[number])
+
+
+class Stream(IterableDataset):
+    def __iter__(self):
+        yield from zip(IMAGES, LABELS.tolist(), strict=True)
+
+
+def loaders():
+    by_hand = DataLoader(Counting(), batch_sampler=[[5, 6], [0, 99]])  # the user's own order: image 3 is number 99
+    return {
+        "tensors": ((IMAGES, LABELS), [3, 70], [3, 70]),
+        "data set": (Counting(), [3, 70], [3, 70]),
+        "loader": (DataLoader(Counting(), 8), [3, 70], [3, 70]),
+        "stream": (DataLoader(Stream(), 8), [3, 70], [3, 70]),
+        "own order": (by_hand, [0, 3], [5, 99]),
+    }
+
+
+@pytest.mark.parametrize("name", list(loaders()))
+def test_a_picture_is_the_one_that_came_with_its_number(name):
+    data, numbers, places = loaders()[name]
+    found = pictures(open_images(data), numbers)
+    assert list(found) == numbers
+    assert [int(100 * picture.image.max() + 0.5) for picture in found.values()] == places
+    assert [picture.label for picture in found.values()] == [place % 7 for place in places]
+
+
+def test_only_the_pictures_wanted_are_read():
+    data = Counting()
+    pictures(open_images(data), [70, 3, 3])
+    assert data.read == [3, 70]
+
+
+def test_no_numbers_are_no_pictures_and_images_alone_have_no_label():
+    assert pictures(open_images(IMAGES), []) == {}
+    assert pictures(open_images(IMAGES), [0])[0].label is None
+
+
+@pytest.mark.parametrize("data", [(IMAGES, LABELS), DataLoader(Stream(), 8)], ids=["tensors", "stream"])
+def test_fewer_images_than_were_recorded_are_an_error(data):
+    with pytest.raises(ValueError, match="data must be those of the recording: image 2500 is wanted"):
+        pictures(open_images(data), [2, 2500])
