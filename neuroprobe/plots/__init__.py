@@ -3,9 +3,13 @@
 from neuroprobe.plots.ablation_curves import ablation_curves, class_damage, impact_by_layer
 from neuroprobe.plots.class_overview import class_overview, preferred_classes
 from neuroprobe.plots.class_profile import class_profile
+from neuroprobe.plots.first_layer_filters import first_layer_filters
+from neuroprobe.plots.frequency_by_orientation import frequency_by_orientation
 from neuroprobe.plots.importance import importance_agreement, importance_by_layer
 from neuroprobe.plots.index_by_layer import index_by_layer
+from neuroprobe.plots.index_distribution import index_distribution
 from neuroprobe.plots.overview import overview
+from neuroprobe.plots.preferred_orientations import preferred_orientations
 from neuroprobe.plots.selectivity_against_impact import selectivity_against_impact
 from neuroprobe.plots.shift_invariance import (
     cosines_by_layer,
@@ -15,6 +19,7 @@ from neuroprobe.plots.shift_invariance import (
     shift_overview,
 )
 from neuroprobe.plots.stimulus_sheet import stimulus_sheet
+from neuroprobe.plots.top_images import top_images
 from neuroprobe.plots.tuning_curves import tuning_curves
 from neuroprobe.plots.unit_impact import (
     class_damage_by_unit,
@@ -31,17 +36,22 @@ __all__ = [
     "class_profile",
     "cosines_by_layer",
     "decisions_by_shift",
+    "first_layer_filters",
+    "frequency_by_orientation",
     "impact_by_layer",
     "importance_agreement",
     "importance_by_layer",
     "index_by_layer",
+    "index_distribution",
     "overview",
     "pearson_by_shift",
     "preferred_classes",
+    "preferred_orientations",
     "selectivity_against_impact",
     "shift_compared",
     "shift_overview",
     "stimulus_sheet",
+    "top_images",
     "tuning_curves",
     "unit_accuracy_by_layer",
     "unit_impact_by_layer",

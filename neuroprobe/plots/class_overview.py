@@ -8,7 +8,7 @@ import numpy as np
 
 from neuroprobe.plots.class_profile import draw_bars, most_selective, profile
 from neuroprobe.plots.index_by_layer import index_by_layer
-from neuroprobe.plots.overview import draw_verdicts, title
+from neuroprobe.plots.overview import draw_verdicts, name_example, title
 from neuroprobe.plots.style import (
     BLUE,
     GREY,
@@ -58,9 +58,14 @@ def class_overview(result: ClassSelectivity, *, compact: bool = False) -> Figure
         The figure, 7 x 5 inches (compact: 7 x 2.2).
     """
     figure = _compact(result) if compact else _full(result)
-    images = f"{result.images_per_class:,} images a class"
-    figure.suptitle(f"{title(result)} · {images}", fontsize=8)
+    figure.suptitle(f"{title(result)} · {_images_a_class(result)}", fontsize=8)
     return figure
+
+
+def _images_a_class(result: ClassSelectivity) -> str:
+    fewest, most = result.images_per_class, max(result.meta["images_per_class"])
+    count = f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
+    return f"{count} images a class"
 
 
 @styled
@@ -143,6 +148,4 @@ def _draw_example(axes: Axes, result: ClassSelectivity, layer: str, unit: int) -
     means = profile(result, layer, unit)
     draw_bars(axes, means)
     axes.set_xticks([int(np.argmax(means.to_numpy()))], [shorten(str(means.idxmax()), 14)])
-    number = result.layer_names.index(layer) + 1
-    si = value(result, layer, unit, "si")
-    axes.set_title(f"{shorten(layer)}\nlayer {number}, unit {unit}\nSI {si:.2f}", fontsize=6)
+    name_example(axes, result, layer, unit, f"SI {value(result, layer, unit, 'si'):.2f}")

@@ -46,7 +46,7 @@ def importance_agreement(result: Importance, impact: pd.DataFrame | Result, ax: 
     """Draw how far each method ranks units as exact ablation does, layer by layer and, on the right, pooled.
 
     Grey bars hold 95% of unrelated rankings of as many units. For the units themselves:
-    ``plots.selectivity_against_impact(result.units.conductance, impact.units.delta_loss)``.
+    ``plots.selectivity_against_impact(impact, result.units.conductance)``.
 
     Args:
         result: what ``neuroprobe.importance`` found.

@@ -1,11 +1,14 @@
-"""An index's distribution in every layer, beside the control's."""
+"""An index against depth: of every unit beside the control's, or of several results beside one another."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
+from neuroprobe.plots.compared import draw_compared
 from neuroprobe.plots.style import (
     BLUE,
     GREY,
@@ -13,45 +16,79 @@ from neuroprobe.plots.style import (
     LABELS,
     SKY,
     VERMILION,
+    in_place_of_data,
     layer_ticks,
     legend_above,
     new_axes,
     plain_numbers,
     styled,
 )
-from neuroprobe.results import SELECTIVE, by_layer, named, quartiles
+from neuroprobe.results import SELECTIVE, Result, by_layer, quartiles
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
-
-    from neuroprobe.results import Result
 
 _GOLDEN = (5**0.5 - 1) / 2  # multiples of it, modulo 1, spread evenly however many there are
 
 
 @styled
-def index_by_layer(result: Result, index: str = "gosi", ax: Axes | None = None) -> Axes:
+def index_by_layer(
+    result: Result | Mapping[str, Result] | Sequence[tuple[str, Result]],
+    index: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw an index of every unit, with median and quartiles, layer by layer in order of execution.
 
-    Where there is a control, its median and 95th percentile stand beside them: a unit above the latter
-    exceeds what the architecture alone gives.
+    Where there is a control, its median and 95th percentile stand beside them: a unit above the latter exceeds what
+    the architecture alone gives. Of several results medians and quartiles are drawn, and the medians of the controls:
+    by layer where all have the same layers, else against relative depth.
+
+    Example:
+        >>> import neuroprobe
+        >>> models = {name: neuroprobe.load_network("cnn7", name) for name in ("default", None)}
+        >>> trained, fresh = (neuroprobe.orientation(model, permutations=0) for model in models.values())
+        >>> axes = neuroprobe.plots.index_by_layer(trained)
+        >>> axes = neuroprobe.plots.index_by_layer({"Trained": trained, "Untrained": fresh}, "bandwidth")
+        >>> axes.get_ylabel()
+        'Bandwidth (deg)'
+
+    Args:
+        result: A result with a unit table; or several, name to result.
+        index: Any column of numbers; the (first) result's headline by default, such as ``gosi`` or ``si``.
+        ax: Where to draw; a new figure by default.
     """
-    numbers = result.units.select_dtypes(["number", "boolean", "bool"])
-    values = numbers[named("column", index, numbers)].astype(float)
-    axes = ax or new_axes(max(3.5, min(7, 0.3 * len(result.layer_names))), 2.4)
+    results = {"": result} if isinstance(result, Result) else dict(result)
+    if not results:
+        raise ValueError("there is nothing to draw: give one result, or several as name to result")
+    index = index or next(iter(results.values())).headline
+    values = pd.concat([each.numbers(index) for each in results.values()])
+    depth = max(len(each.layer_names) for each in results.values())
+    axes = ax or new_axes(max(3.5, min(7, 0.3 * depth)), 2.4)
+    if isinstance(result, Result):
+        _draw_one(axes, result, index)
+    else:
+        draw_compared(axes, results, index)
+    axes.set_ylabel(LABELS.get(index, index))
+    legend_above(axes)
+    if values.notna().any():
+        axes.set_ylim(bottom=0 if values.min() >= 0 else None)
+        plain_numbers(axes.yaxis, 6)
+    else:
+        axes.set_yticks([])
+        in_place_of_data(axes, f"No unit has a number in {index}")
+    return axes
+
+
+def _draw_one(axes: Axes, result: Result, index: str) -> None:
+    """Draw every unit of one result, its quartiles and its control."""
+    values = result.numbers(index)
     draw_units(axes, values)
     if result.control is not None:
         draw_control(axes, result.control[index].astype(float), str(result.meta.get("control", "")))
     draw_quartiles(axes, values)
-    if index == "gosi":
+    if index == "gosi" and values.notna().any():
         axes.axhline(SELECTIVE, color=VERMILION, lw=0.7, ls=":", label=f"gOSI = {SELECTIVE}", zorder=1)
-    axes.set_ylabel(LABELS.get(index, index))
-    axes.set_ylim(bottom=0 if values.min() >= 0 else None)
-    plain_numbers(axes.yaxis, 6)
     layer_ticks(axes, result.layer_names)
-    legend_above(axes)
-    return axes
 
 
 def draw_units(axes: Axes, values: pd.Series[float], colour: str = SKY, label: str | None = None) -> None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroprobe.plots.index_by_layer import index_by_layer
+from neuroprobe.plots.preferred_orientations import draw_roses
 from neuroprobe.plots.style import (
     BLUE,
     GREY,
-    INK,
     layer_ticks,
     legend_above,
     new_figure,
@@ -21,7 +21,6 @@ from neuroprobe.plots.style import (
     unseen_figure,
 )
 from neuroprobe.plots.tuning_curves import draw_unit, examples, finish_line, value
-from neuroprobe.results import SELECTIVE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.gridspec import SubplotSpec
-    from numpy.typing import NDArray
 
     from neuroprobe.results import Result, Tuning
 
@@ -40,7 +38,6 @@ _VERDICTS = {  # column of Tuning.verdicts: its words and colour, from dark to l
     "no_verdict": ("No verdict", "#E4E4E4"),
     "unresponsive": ("Unresponsive", GREY),
 }
-_BINS = 12  # of 15 degrees, centred on 0, 15, ...
 
 
 @styled
@@ -116,48 +113,13 @@ def draw_verdicts(axes: Axes, shares: pd.DataFrame, verdicts: Mapping[str, tuple
 
 def draw_halves(place: SubplotSpec, tuning: Tuning) -> list[Any]:
     """Panel C: preferred orientations in the earlier and in the later half of the layers, on one scale."""
-    chosen, what = _selective(tuning)
     middle = -(-len(tuning.layer_names) // 2)
     parts = {"Earlier layers": tuning.layer_names[:middle], "Later layers": tuning.layer_names[middle:]}
     if middle == len(tuning.layer_names):  # a single layer
         parts = {"All layers": tuning.layer_names}
-    angles = {part: chosen[chosen.index.isin(layers, level="layer")].to_numpy(float) for part, layers in parts.items()}
-    shares = {part: rose_shares(of_part) for part, of_part in angles.items()}
-    rim = max(2 * 100 / _BINS, *(1.05 * share.max() for share in shares.values()))
     panels = place.subgridspec(len(parts), 1).subplots(subplot_kw={"projection": "polar"}, squeeze=False)[:, 0]
-    for axes, (part, share) in zip(panels, shares.items(), strict=True):
-        draw_rose(axes, share, rim)
-        axes.set_title(f"{part}\n{len(angles[part]):,} {what}", fontsize=6.5)
-    panels[-1].set_xlabel(f"Preferred orientation\n(rim {rim:.0f}%; dashed: uniform)", fontsize=6.5)
+    draw_roses(list(panels), parts, tuning)
     return list(panels)
-
-
-def _selective(tuning: Tuning) -> tuple[pd.Series[float], str]:
-    """Preferred orientations of the tuned units; where none has a verdict, of those above 0.33."""
-    tuned = tuning.units["tuned"].astype("boolean")
-    if tuned.notna().any():
-        return tuning.units.loc[tuned.fillna(False), "preferred_orientation"].dropna(), "tuned units"
-    selective = tuning.units["gosi"] > SELECTIVE
-    return tuning.units.loc[selective, "preferred_orientation"].dropna(), f"units, gOSI > {SELECTIVE}"
-
-
-def rose_shares(angles: NDArray[Any]) -> NDArray[np.float64]:
-    """Count orientations (degrees) in bins centred on 0, 15, ...; percent of all, 0 where there are none."""
-    bins = np.round(angles * _BINS / 180).astype(int) % _BINS
-    return 100 * np.bincount(bins, minlength=_BINS) / max(len(angles), 1)
-
-
-def draw_rose(axes: Any, shares: NDArray[np.float64], rim: float) -> None:
-    """Draw a half-rose; the bin at 0 is also that at 180, half of it at each end."""
-    centres = np.linspace(0, np.pi, _BINS + 1)
-    axes.bar(centres, np.append(shares, shares[0]), width=np.pi / _BINS, color=BLUE, ec="white", lw=0.4)
-    axes.plot(np.linspace(0, np.pi, 91), np.full(91, 100 / _BINS), "--", color=INK, lw=0.7)
-    axes.set_thetalim(0, np.pi)
-    axes.set_xticks(np.radians([0, 45, 90, 135, 180]), ["0°", "45°", "90°", "135°", "180°"])
-    axes.set_ylim(0, rim)
-    axes.set_yticks([])
-    axes.tick_params(axis="x", pad=0)
-    axes.grid(False)
 
 
 def draw_examples(figure: Figure, place: SubplotSpec, tuning: Tuning, count: int) -> list[Axes]:
@@ -185,6 +147,10 @@ def draw_example(axes: Axes, tuning: Tuning, layer: str, unit: int) -> None:
     finish_line(axes)
     axes.set_xticks([0, 90, 180])
     plain_numbers(axes.yaxis, 3)
-    gosi = value(tuning, layer, unit, "gosi")
-    number = tuning.layer_names.index(layer) + 1
-    axes.set_title(f"{shorten(layer)} ({number})\nunit {unit}, gOSI {gosi:.2f}", fontsize=6)
+    name_example(axes, tuning, layer, unit, f"gOSI {value(tuning, layer, unit, 'gosi'):.2f}")
+
+
+def name_example(axes: Axes, result: Result, layer: str, unit: int, index: str) -> None:
+    """Name the unit of a small panel: its layer, also by its number in order of execution, and its index."""
+    number = result.layer_names.index(layer) + 1
+    axes.set_title(f"{shorten(layer)}\nlayer {number}, unit {unit}\n{index}", fontsize=6)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
@@ -12,7 +11,6 @@ from matplotlib.colors import ListedColormap, Normalize
 from neuroprobe.plots.index_by_layer import index_by_layer
 from neuroprobe.plots.style import (
     BLUE,
-    COLOURS,
     LABELS,
     VERMILION,
     in_place_of_data,
@@ -22,13 +20,13 @@ from neuroprobe.plots.style import (
     new_figure,
     panel_letter,
     plain_numbers,
+    shades,
     shorten,
     styled,
 )
-from neuroprobe.results import quartiles
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     from matplotlib.axes import Axes
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
 
     from neuroprobe.results import ShiftInvariance
 
-_SHADES = mpl.colormaps["viridis"](np.linspace(0, 0.9, 256))  # without its yellow, faint on white
 _STYLES = {"x": "o-", "y": "s--"}
 _NAMED_LAYERS = 8  # more than these are numbered beside the colours
 
@@ -70,7 +67,7 @@ def shift_overview(result: ShiftInvariance) -> Figure:
 def pearson_by_shift(result: ShiftInvariance, ax: Axes | None = None) -> Axes:
     """Draw each layer's median pearson against the shift, mean of x and y; a line a layer, lighter with depth."""
     axes = ax or new_axes(3.5, 2.4)
-    colours = _SHADES[np.linspace(0, 255, len(result.layer_names)).astype(int)]
+    colours = shades(len(result.layer_names))
     for layer, colour in zip(result.layer_names, colours, strict=True):
         median = (
             result.curves[layer].to_series().groupby(level=["axis", "shift"]).median().groupby(level="shift").mean()
@@ -118,28 +115,20 @@ def decisions_by_shift(result: ShiftInvariance, ax: Axes | None = None) -> Axes:
 
 
 @styled
-def shift_compared(results: Sequence[tuple[str, ShiftInvariance]], ax: Axes | None = None) -> Axes:
+def shift_compared(
+    results: Mapping[str, ShiftInvariance] | Sequence[tuple[str, ShiftInvariance]], ax: Axes | None = None
+) -> Axes:
     """Draw several measurements over one another, such as before and after an ablation: medians and quartiles.
 
     Each goes with its accuracy and its consistency, since what is inaccurate is rarely consistent.
 
     Args:
-        results: what each is called, and the measurement; all of the same layers.
+        results: name to measurement.
         ax: where to draw; a new figure by default.
     """
-    names = _common_layers(results)
-    axes = ax or new_axes(max(3.5, min(7, 0.3 * len(names) + 1)), 2.4)
-    offsets = 0.14 * (np.arange(len(results)) - (len(results) - 1) / 2)
-    for number, (label, result) in enumerate(results):
-        places, colour = np.arange(len(names)) + offsets[number], COLOURS[number % len(COLOURS)]
-        median, lower, upper = quartiles(result.units["pearson"]).to_numpy().T
-        axes.vlines(places, lower, upper, color=colour, lw=1.5)
-        axes.plot(places, median, "o-", color=colour, lw=0.6, mec="white", mew=0.4, label=f"{label}{_decided(result)}")
-    axes.set_ylabel(LABELS["pearson"])
-    plain_numbers(axes.yaxis, 6)
-    layer_ticks(axes, names)
-    legend_above(axes, most=1)
-    return axes
+    return index_by_layer(
+        {f"{name}{_decided(result)}": result for name, result in dict(results).items()}, "pearson", ax
+    )
 
 
 def _draw_decisions(axes: Axes, shares: pd.Series[float], colour: str, reference: float) -> None:
@@ -173,17 +162,6 @@ def _key_of_layers(axes: Axes, layers: Sequence[str], colours: np.ndarray) -> No
     bar.ax.tick_params(length=0, labelsize=6)
     bar.outline.set_visible(False)
     bar.set_label("Layer" if few else "Layer, in order of execution")
-
-
-def _common_layers(results: Sequence[tuple[str, ShiftInvariance]]) -> list[str]:
-    if not results:
-        raise ValueError("there is nothing to compare: give (label, result) pairs, at least one")
-    (first, one), *others = results
-    for label, other in others:
-        if other.layer_names != one.layer_names:
-            apart = sorted(set(one.layer_names) ^ set(other.layer_names))
-            raise ValueError(f"{first!r} and {label!r} must have the same layers; {', '.join(apart)} are in only one")
-    return one.layer_names
 
 
 def _decided(result: ShiftInvariance) -> str:

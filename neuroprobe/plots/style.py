@@ -5,17 +5,22 @@ from __future__ import annotations
 from base64 import b64encode
 from functools import wraps
 from importlib import import_module
+from inspect import signature
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, SymmetricalLogLocator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import pandas as pd
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -24,11 +29,16 @@ R = TypeVar("R")
 INK, BLUE, VERMILION, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
 ORANGE, SKY, PURPLE, GREY = "#E69F00", "#56B4E9", "#CC79A7", "#999999"
 COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
+_SHADES = mpl.colormaps["viridis"](np.linspace(0, 0.9, 256))  # without its yellow, faint on white
+SEQUENTIAL = LinearSegmentedColormap.from_list("sequential", ["#FFFFFF", "#9CC9E3", BLUE, "#00263D"])
 
 LABELS = {
     "orientation": "Orientation (deg)",
     "frequency": "Frequency (cycles/pixel)",
+    "phase": "Phase (deg)",
     "width": "Width (pixels)",
+    "length": "Length (pixels)",
+    "position": "Position (pixels)",
     "gosi": "Selectivity (gOSI)",
     "gosi_blank": "gOSI above blank",
     "osi": "OSI",
@@ -36,6 +46,10 @@ LABELS = {
     "bandwidth": "Bandwidth (deg)",
     "preferred_orientation": "Preferred orientation (deg)",
     "preferred_frequency": "Preferred frequency (cycles/pixel)",
+    "preferred_width": "Preferred width (pixels)",
+    "preferred_length": "Preferred length (pixels)",
+    "preferred_x": "Preferred x (pixels)",
+    "preferred_y": "Preferred y (pixels)",
     "orientation_range": "Orientation range (deg)",
     "f1_f0": "F1 / F0",
     "fit_r2": "Fit $R^2$",
@@ -95,15 +109,33 @@ _KEY_LETTER, _KEY_MARK, _KEY_MARGIN = 0.046, 0.25, 0.4  # inches: letter and mar
 
 
 def styled(draw: Callable[P, R]) -> Callable[P, R]:
-    """Draw in our look, and leave the user's as it was."""
+    """Draw in our look, on the user's own ``ax`` too, and leave the user's settings as they were."""
+    parameters = signature(draw)
 
     @wraps(draw)
     def in_style(*args: P.args, **kwargs: P.kwargs) -> R:
         _set_up_notebook()
         with mpl.rc_context(_LOOK):
+            given = parameters.bind(*args, **kwargs).arguments.get("ax")
+            if given is not None:
+                _dress(given)
             return draw(*args, **kwargs)
 
     return in_style
+
+
+def _dress(axes: Axes) -> None:
+    """Give axes that were made in another look the letters and lines of ours, so that a picture has one look."""
+    for name, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
+        axis.label.set_fontsize(_LOOK["axes.labelsize"])
+        axis.set_tick_params(
+            labelsize=_LOOK[f"{name}tick.labelsize"], width=_LOOK[f"{name}tick.major.width"],
+            length=_LOOK[f"{name}tick.major.size"],
+        )  # fmt: skip
+    axes.title.set_fontsize(_LOOK["axes.titlesize"])
+    axes.spines[:].set_linewidth(_LOOK["axes.linewidth"])
+    for side in {"top", "right"} & set(axes.spines):
+        axes.spines[side].set_visible(False)
 
 
 def _set_up_notebook() -> None:
@@ -151,11 +183,11 @@ def as_img(figure: Any) -> str:
 
 def layer_ticks(axes: Axes, layers: Sequence[str]) -> None:
     """Name the layers along x: level where there is room, else upright, else number them."""
-    slot = axes.get_window_extent().width / axes.figure.dpi / len(layers)  # inches a layer
+    slot = _slot(axes, layers)
     names = [shorten(layer) for layer in layers]
     upright = slot < _LETTER_INCHES * max(map(len, names)) + 0.05
     if too_many := slot < _LABEL_INCHES:
-        places = sorted({0, *range(9, len(layers), 10)})
+        places = _every_tenth(layers)
         axes.set_xticks(places, [str(place + 1) for place in places])
     else:
         axes.set_xticks(range(len(layers)), names, rotation=90 if upright else 0)
@@ -165,22 +197,50 @@ def layer_ticks(axes: Axes, layers: Sequence[str]) -> None:
     axes.set_xlim(-margin, len(layers) - 1 + margin)
 
 
+def layer_notes(axes: Axes, notes: Sequence[str], what: str) -> None:
+    """Write a note above each layer along x, where there is room, and at the left what the notes are."""
+    slot = _slot(axes, notes)
+    upright = slot < _LETTER_INCHES * max(map(len, notes))
+    for place in range(len(notes)) if slot >= _LABEL_INCHES else _every_tenth(notes):
+        axes.annotate(
+            notes[place], (place, 1), (0, 4), xycoords=axes.get_xaxis_transform(), textcoords="offset points",
+            ha="center", va="bottom", fontsize=6, rotation=90 if upright else 0,
+        )  # fmt: skip
+    axes.annotate(
+        what, (0, 1), (-6, 4), xycoords="axes fraction", textcoords="offset points", ha="right", va="bottom", fontsize=6
+    )
+
+
+def _slot(axes: Axes, layers: Sequence[str]) -> float:
+    """Return the width of the axes a layer, inches."""
+    return axes.get_window_extent().width / axes.figure.dpi / len(layers)
+
+
+def _every_tenth(layers: Sequence[str]) -> list[int]:
+    """Choose the layers that are numbered where there is no room for all."""
+    return sorted({0, *range(9, len(layers), 10)})
+
+
 def layer_rows(axes: Axes, layers: Sequence[str]) -> None:
-    """Name the layers down y, the first on top: where there is no room, number some of them."""
-    slot = axes.get_window_extent().height / axes.figure.dpi / len(layers)  # inches a layer
-    if slot < _LABEL_INCHES:
-        places = sorted({0, *range(9, len(layers), 10)})
+    """Name the layers down y, the first on top; where there is no room, number some of them."""
+    if has_rows(axes, layers):
+        axes.set_yticks(range(len(layers)), [shorten(layer) for layer in layers])
+    else:
+        places = _every_tenth(layers)
         axes.set_yticks(places, [str(place + 1) for place in places])
         axes.set_ylabel("Layer, in order of execution")
-    else:
-        axes.set_yticks(range(len(layers)), [shorten(layer) for layer in layers])
+
+
+def has_rows(axes: Axes, layers: Sequence[str]) -> bool:
+    """Whether the axes are high enough for a line of text a layer."""
+    return axes.get_window_extent().height / axes.figure.dpi / len(layers) >= _LABEL_INCHES
 
 
 def legend_above(axes: Axes, most: int = 4) -> None:
     """Put the legend above the axes, at the right, in as many rows as it takes; none where nothing has a label."""
     labels = axes.get_legend_handles_labels()[1]
     room = axes.get_window_extent().width / axes.figure.dpi + _KEY_MARGIN
-    fitting = (columns for columns in range(most, 1, -1) if _key_width(labels, columns) <= room)
+    fitting = (columns for columns in range(min(most, len(labels)), 1, -1) if _key_width(labels, columns) <= room)
     if labels:
         axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=next(fitting, 1), **_LEGEND_ROW)
 
@@ -190,6 +250,25 @@ def _key_width(labels: Sequence[str], columns: int) -> float:
     rows = -(-len(labels) // columns)
     filled = [labels[start : start + rows] for start in range(0, len(labels), rows)]
     return sum(_KEY_LETTER * max(map(len, column)) + _KEY_MARK for column in filled)
+
+
+def spread(count: int, most: int) -> NDArray[np.intp]:
+    """Choose all of few, or some of many, first and last among them."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+
+
+def shades(count: int) -> NDArray[np.float64]:
+    """Return a colour for each of several layers, lighter with depth."""
+    return _SHADES[np.linspace(0, 255, count).astype(int)]
+
+
+def symmetric_log(axes: Axes, values: pd.Series[Any]) -> None:
+    """Scale y in decades either side of 0, linearly up to the power of ten below the median size."""
+    sizes = values.abs()[values != 0].dropna()
+    linear = 10.0 ** np.floor(np.log10(sizes.median())) if len(sizes) else 1.0
+    axes.set_yscale("symlog", linthresh=linear, linscale=0.6)
+    axes.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=linear))
+    axes.yaxis.set_major_formatter(plain)
 
 
 def in_place_of_data(axes: Axes, text: str) -> None:

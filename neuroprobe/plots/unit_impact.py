@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.ticker import SymmetricalLogLocator
 
 from neuroprobe.plots.index_by_layer import draw_quartiles, draw_units
 from neuroprobe.plots.overview import title
@@ -21,10 +20,10 @@ from neuroprobe.plots.style import (
     new_axes,
     new_figure,
     panel_letter,
-    plain,
     plain_numbers,
     shorten,
     styled,
+    symmetric_log,
 )
 from neuroprobe.plots.tuning_curves import asked_for
 from neuroprobe.results import by_layer, known_layer, quartiles
@@ -84,7 +83,7 @@ def unit_impact_by_layer(result: UnitImpact, ax: Axes | None = None) -> Axes:
     else:
         draw_units(axes, losses)
     draw_quartiles(axes, losses)
-    _symmetric_log(axes, losses)
+    symmetric_log(axes, losses)
     axes.set_ylabel(LABELS["delta_loss"])
     layer_ticks(axes, result.layer_names)
     legend_above(axes)
@@ -171,12 +170,3 @@ def _class_changes(result: UnitImpact, chosen: list[tuple[str, int]]) -> pd.Data
         raise ValueError("estimated units have no accuracy by class: choose among units[~units.estimated]")
     hit_most = changes.min().nsmallest(_WORST_CLASSES).index
     return changes.loc[:, [name for name in changes if name in hit_most]]
-
-
-def _symmetric_log(axes: Axes, values: pd.Series[Any]) -> None:
-    """Scale y in decades either side of 0, linearly up to the power of ten below the median size."""
-    sizes = values.abs()[values != 0].dropna()
-    linear = 10.0 ** np.floor(np.log10(sizes.median())) if len(sizes) else 1.0
-    axes.set_yscale("symlog", linthresh=linear, linscale=0.6)
-    axes.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=linear))
-    axes.yaxis.set_major_formatter(plain)

@@ -95,31 +95,6 @@ def test_classes_are_sorted_by_what_the_top_set_does_and_the_rest_left_out():
     draw(axes)
 
 
-def test_a_score_stands_against_impact_with_rho_of_each_layer():
-    index = pd.MultiIndex.from_product([["relu1", "relu2"], range(6)], names=["layer", "unit"])
-    score = pd.Series([1.0, 2, 3, 4, 5, 6] * 2, index, name="gosi")
-    impact = pd.Series([1.0, 2, 3, 4, 5, 6, -1, -2, -3, -4, -5, np.nan], index, name="delta_loss")
-    axes = plots.selectivity_against_impact(score, impact)
-    assert named(axes)[:2] == ["relu1: +1.00", "relu2: \N{MINUS SIGN}1.00"]
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("Selectivity (gOSI)", "Change in loss when ablated (nats)")
-    activity = pd.Series([1.0, 3, 2, 6, 5, 4] * 2, index, name="mean")
-    axes = plots.selectivity_against_impact(score, impact, activity)
-    assert named(axes)[0] == "relu1: +1.00 (+1.00)"
-    draw(axes)
-
-
-@pytest.mark.parametrize("came", [planted(), pd.DataFrame(), [0.5]])
-def test_a_whole_result_is_no_column(came):
-    column = pd.Series([1.0], pd.MultiIndex.from_tuples([("relu1", 0)], names=["layer", "unit"]))
-    for name, arguments in {
-        "score": (came, column),
-        "impact": (column, came),
-        "activity": (column, column, came),
-    }.items():
-        with pytest.raises(TypeError, match=f"{name} must be one column of a unit table.*; {type(came).__name__} came"):
-            plots.selectivity_against_impact(*arguments)
-
-
 def test_a_result_draws_what_it_holds():
     for layers in (["relu1"], ["relu1", "relu2"]):
         result = planted(layers)

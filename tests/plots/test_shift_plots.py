@@ -82,16 +82,17 @@ def test_decisions_by_shift_stand_beside_those_where_the_images_are():
 def test_results_compared_go_with_their_accuracy_and_consistency():
     before, after = planted(), planted(loss=0.1, labels=False)
     axes = plots.shift_compared([("Intact", before), ("Ablated", after)])
-    assert legend(axes) == ["Intact (accuracy 0.80, consistency 0.85)", "Ablated (consistency 0.85)"]
-    medians = [line.get_ydata() for line in axes.get_lines()]
+    labels = ["Intact (accuracy 0.80, consistency 0.85)", "Ablated (consistency 0.85)"]
+    assert legend(axes) == [*labels, "Median, quartiles"]
+    medians = [labelled(axes)[label].get_ydata() for label in labels]
     np.testing.assert_allclose(medians, [1 - 1.5 * loss * np.arange(1, 4) for loss in (0.05, 0.1)])
 
 
-def test_results_of_other_layers_are_not_compared():
-    with pytest.raises(ValueError, match="'a' and 'b' must have the same layers; fc, fc2 are in only one"):
-        plots.shift_compared([("a", planted(["fc"])), ("b", planted(["fc2"]))])
-    with pytest.raises(ValueError, match="nothing to compare"):
-        plots.shift_compared([])
+def test_results_of_other_layers_are_compared_by_relative_depth():
+    axes = plots.shift_compared({"a": planted(["fc"]), "b": planted(["fc1", "fc2"])})
+    assert axes.get_xlabel() == "Relative depth (first layer 0, last 1)"
+    with pytest.raises(ValueError, match="nothing to draw"):
+        plots.shift_compared({})
 
 
 @pytest.mark.parametrize("layers", [1, 7, 40])
