@@ -162,3 +162,9 @@ def _written_in_place(inputs: Sequence[Any], output: Any) -> bool:
 def function_name(function: Any) -> str:
     """Return one name for all the forms of a function: ``relu`` for F.relu, x.relu and x.relu_."""
     return str(getattr(function, "__name__", "")).strip("_")
+
+
+def is_watched(model: nn.Module) -> bool:
+    """Whether somebody's hooks or modes are to see the network run."""
+    hooked = (module._forward_hooks or module._forward_pre_hooks for module in model.modules())  # noqa: SLF001
+    return bool(_get_current_function_mode_stack()) or any(map(bool, hooked))

@@ -17,6 +17,7 @@ from neuroprobe.tape import Operation
 
 _CONVOLUTIONS = (torch.conv1d, torch.conv2d, torch.conv3d)
 _NO_VALUE = -1
+_LIGHT = 2**20  # bytes
 _NORM = signature(F.batch_norm)
 
 
@@ -34,8 +35,13 @@ def _pairs(operations: Sequence[Operation], wanted: Collection[int]) -> Iterator
     convolutions = {operation.output.number: operation for operation in operations if is_convolution(operation)}
     for operation in operations:
         value = operation.reads[0] if _is_norm_at_rest(operation) else _NO_VALUE
-        if value in convolutions and readers[value] == 1 and value not in wanted:
+        if value in convolutions and readers[value] == 1 and value not in wanted and _is_light(convolutions[value]):
             yield convolutions[value], operation
+
+
+def _is_light(convolution: Operation) -> bool:
+    """Whether the weights may be copied: where there are many, their maps are small and normalised in no time."""
+    return arguments_of(convolution)[1].nbytes <= _LIGHT
 
 
 def is_convolution(operation: Operation) -> bool:

@@ -20,9 +20,9 @@ from neuroprobe.data import Batch, Data, Images
 from neuroprobe.identity import recording_identity
 from neuroprobe.models import reading
 from neuroprobe.preparation import Preparation, Preprocess, prepare
-from neuroprobe.probe import tapping
 from neuroprobe.progress import progress_bar
 from neuroprobe.provenance import made_from
+from neuroprobe.reading_passes import reading_passes
 from neuroprobe.readout import Readout, Rectifier, Reduce, Tokens
 from neuroprobe.reducers import Moments, Observed, Reducer, named_reducers
 from neuroprobe.responses import labelled, unit_table
@@ -242,9 +242,10 @@ def observe(
     with prepared.at_rest():  # the data too: shuffling draws random numbers
         sample, batches = first_image(batches)
         found = choose(prepared.layers(sample, unit_axis), layers)
-        with tapping(prepared.model, found, keep), progress_bar("recording", total, shown=progress, done=done) as bar:
+        passes = reading_passes(prepared, sample, found, keep)
+        with passes as forward, progress_bar("recording", total, shown=progress, done=done) as bar:
             for number, images in enumerate(map(bring, batches), start=1):
-                output = prepared.forward(images)
+                output = forward(images)
                 _refuse_skipped(found, times, number)
                 if on_output is not None:
                     on_output(output)

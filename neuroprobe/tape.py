@@ -25,6 +25,7 @@ _READS_OF_DATA = {
     "item", "tolist", "numpy", "array", "bool", "float", "int", "index", "complex",
     "equal", "allclose", "is_nonzero", "contains",
 }  # fmt: skip
+_NESTS = (list, tuple, dict, slice)
 _INFIX = {"iadd": "add", "isub": "sub", "imul": "mul", "itruediv": "true_divide"}
 
 
@@ -104,31 +105,33 @@ def write_down(model: nn.Module, images: Tensor, layers: Sequence[Layer]) -> Tap
 def leaves(nested: Any) -> Iterator[Any]:
     """Yield what lists, tuples, dicts and slices hold, however deep."""
     if isinstance(nested, dict):
-        nested = tuple(nested.values())
+        nested = nested.values()
     elif isinstance(nested, slice):
         nested = (nested.start, nested.stop, nested.step)
-    if isinstance(nested, list | tuple):
-        for item in nested:
+    elif not isinstance(nested, list | tuple):
+        nested = (nested,)
+    for item in nested:
+        if isinstance(item, _NESTS):
             yield from leaves(item)
-    else:
-        yield nested
+        else:
+            yield item
 
 
 def mapped(change: Callable[..., Any], nested: Any, *others: Any) -> Any:
     """Return the same nest with every leaf changed, beside the leaves of nests of the same form."""
+    if not isinstance(nested, _NESTS):
+        return change(nested, *others)
     if isinstance(nested, dict):
         return {key: mapped(change, value, *(other[key] for other in others)) for key, value in nested.items()}
     if isinstance(nested, slice):
         ends = ((one.start, one.stop, one.step) for one in (nested, *others))
         return slice(*mapped(change, *ends))
-    if isinstance(nested, list | tuple):
-        if any(len(other) != len(nested) for other in others):
-            raise NotReplayableError("what the network passes on differs in length with the number of images")
-        items = [mapped(change, *pair) for pair in zip(nested, *others, strict=True)]
-        if hasattr(nested, "_fields"):
-            return type(nested)(*items)
-        return items if isinstance(nested, list) else tuple(items)
-    return change(nested, *others)
+    if any(len(other) != len(nested) for other in others):
+        raise NotReplayableError("what the network passes on differs in length with the number of images")
+    items = [mapped(change, *pair) for pair in zip(nested, *others, strict=True)]
+    if hasattr(nested, "_fields"):
+        return type(nested)(*items)
+    return items if isinstance(nested, list) else tuple(items)
 
 
 @dataclass(eq=False)

@@ -1,0 +1,118 @@
+"""Forward passes that are read: by hooks on the network, or as written down with its normalisation folded.
+
+Folding saves a pass over the map for every batch normalisation. Where the two do not give the same numbers, or somebody
+else's hooks want to see the network run, it runs as it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from neuroprobe.addresses import DRY_RUN_IMAGES, Layer
+from neuroprobe.calls import is_watched
+from neuroprobe.models import forward_explained
+from neuroprobe.preparation import Preparation
+from neuroprobe.probe import Keep, tapping
+from neuroprobe.replay import Program, perform
+from neuroprobe.schedule import Step, scheduled
+from neuroprobe.tape import write_down
+
+_TOLERANCE = 1e-4  # of a layer's largest value
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+_PRECISIONS = (torch.float32, torch.float64)
+
+
+@contextmanager
+def reading_passes(
+    prepared: Preparation, sample: Tensor, layers: Sequence[Layer], keep: Keep
+) -> Iterator[Callable[[Tensor], Any]]:
+    """Yield what runs the network over prepared images, tells ``keep`` the layers' outputs, and returns the network's.
+
+    Args:
+        prepared: the network, at rest.
+        sample: an image (1, C, H, W) like those that will come.
+        layers: those to read.
+        keep: told each layer's output, which later operations may overwrite; it changes nothing.
+    """
+    folded = Folded.of(prepared, sample, layers)
+    if folded is None:
+        with tapping(prepared.model, layers, keep):
+            yield prepared.forward
+    else:
+        yield partial(folded.run, keep=keep)
+
+
+@dataclass(frozen=True, eq=False)
+class Folded:
+    """A written-down network whose batch normalisations are folded into its convolutions."""
+
+    prepared: Preparation
+    layers: Sequence[Layer]
+    program: Program
+    steps: Sequence[Step]
+    shape: torch.Size  # (C, H, W)
+
+    @classmethod
+    def of(cls, prepared: Preparation, sample: Tensor, layers: Sequence[Layer]) -> Folded | None:
+        """Write a network down; None where nothing can be folded, or it could not be told to be the same."""
+        if not _may_be_folded(prepared):
+            return None
+        darker = torch.linspace(1, 0.5, DRY_RUN_IMAGES)[:, None, None, None].to(sample)
+        images = prepared.prepared(sample * darker)  # different ones: a mix-up between images is to show
+        try:
+            program = Program.of(write_down(prepared.model, images, layers), [layer.name for layer in layers])
+            steps = scheduled(program.operations, {program.tape.output}, program.tape.shapes)
+            folded = cls(prepared, layers, program, steps, images.shape[1:])
+            return folded if folded._gives_the_same(images) else None
+        except Exception:  # noqa: BLE001 - what the network raises, it raises again in a pass of its own, explained
+            return None
+
+    def run(self, images: Tensor, keep: Keep) -> Any:
+        """Run the network over images, and tell ``keep`` the layers' outputs."""
+        if images.shape[1:] != self.shape:
+            with tapping(self.prepared.model, self.layers, keep):
+                return self.prepared.forward(images)
+        tape = self.program.tape
+        by_value = {tape.layers[layer.name]: layer for layer in self.layers}
+
+        def read(value: int, output: Tensor) -> Tensor:
+            keep(by_value[value], output)
+            return output
+
+        with forward_explained(self.prepared.model, images):
+            values = perform(self.steps, {tape.images: images}, len(images), dict.fromkeys(by_value, read))
+        return values[tape.output]
+
+    def _gives_the_same(self, images: Tensor) -> bool:
+        whole: dict[str, Tensor] = {}
+        folded: dict[str, Tensor] = {}
+        answer = self.run(images, partial(_keep_copy, folded))
+        with tapping(self.prepared.model, self.layers, partial(_keep_copy, whole)):
+            own = self.prepared.forward(images)
+        pairs = [(answer, own), *((folded[name], output) for name, output in whole.items())]
+        return all(isinstance(output, Tensor) and _close(one, output) for one, output in pairs)
+
+
+def _may_be_folded(prepared: Preparation) -> bool:
+    model = prepared.model
+    return (
+        prepared.autocast is None
+        and any(isinstance(module, _NORMS) for module in model.modules())
+        and all(weight.dtype in _PRECISIONS for weight in model.parameters())
+        and not is_watched(model)
+    )
+
+
+def _keep_copy(outputs: dict[str, Tensor], layer: Layer, output: Tensor) -> None:
+    outputs[layer.name] = output.clone()
+
+
+def _close(one: Tensor, other: Tensor) -> bool:
+    return bool((one - other).abs().max() <= _TOLERANCE * other.abs().max())
