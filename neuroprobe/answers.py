@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from neuroprobe.parts import parts_of
+from neuroprobe.parts import part_at, parts_of
 
 
 def logits_of(output: Any, *, fewest: int = 2) -> Tensor:
@@ -16,7 +16,7 @@ def logits_of(output: Any, *, fewest: int = 2) -> Tensor:
     Raises:
         ValueError: if that is no table of at least so many classes.
     """
-    first = next((part for _, part in parts_of(output)), None)
+    first = next((part_at(output, path) for path, _ in parts_of(output)), None)
     if first is None or first.ndim != 2 or first.shape[1] < fewest:
         came = type(output).__name__ if first is None else tuple(first.shape)
         raise ValueError(f"a classifier that returns logits (images, classes) is wanted; {came} came")

@@ -6,9 +6,10 @@ Module calls are seen by forward hooks. ``F.relu(x)`` and ``x.relu()`` have no m
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ NONLINEARITIES = {
     "threshold": nn.Threshold, "glu": nn.GLU, **SQUASHERS,
 }  # fmt: skip
 _NONLINEAR_MODULES = tuple(NONLINEARITIES.values())
+_FUSED = "torch.ao.nn.intrinsic.quantized"  # a convolution and its ReLU made one by quantisation
 
 
 class Call(NamedTuple):
@@ -44,6 +46,8 @@ def nonlinearity(call: Call, module: nn.Module) -> str | None:
     """Return the name of the non-linearity that made this call's output ("relu"), None if it was none."""
     if call.function is not None:
         return call.function
+    if type(module).__module__.startswith(_FUSED) and "ReLU" in type(module).__name__:
+        return "relu"
     return next((name for name, kind in NONLINEARITIES.items() if isinstance(module, kind)), None)
 
 
@@ -59,7 +63,8 @@ class Watch(TorchFunctionMode):
     """While entered, tell ``see`` the calls of a model's forward passes.
 
     Only ``modules`` are watched where they are given, and activation functions where ``functions`` is set. ``held``,
-    which may fill later, are the calls whose output ``see`` is to replace. The hooks live as long as the block.
+    which may fill later, are the calls whose output ``see`` is to replace. The hooks live as long as the block; in it
+    compiled modules run uncompiled, since what is compiled passes hooks by, or is compiled anew for them.
     """
 
     def __init__(
@@ -80,6 +85,7 @@ class Watch(TorchFunctionMode):
 
     def __enter__(self) -> Watch:
         with ExitStack() as hooks:  # also unhooks when a registration fails half way
+            hooks.enter_context(_uncompiled())
             hooks.enter_context(self._model.register_forward_pre_hook(self._start))
             for path, module in self._model.named_modules():
                 self._hook(hooks, path, module)
@@ -144,6 +150,11 @@ class Watch(TorchFunctionMode):
                 new = self._tell(path, name, args, output)
                 return output if new is None else new
         return output
+
+
+def _uncompiled() -> AbstractContextManager[None]:
+    # where the compiler was never loaded nothing is compiled, and to load it takes a second
+    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
 
 
 def functions_are_held() -> bool:

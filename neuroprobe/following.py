@@ -16,8 +16,9 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from neuroprobe.calls import function_name
 from neuroprobe.gates import Gates
-from neuroprobe.layout_rules import Operation, layout_after, tensors_in
+from neuroprobe.layout_rules import Operation, layout_after
 from neuroprobe.layouts import Layout, length_of, of_images, usual
+from neuroprobe.parts import tensors_in
 
 _MAKES_ANEW = {
     "zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like",

@@ -63,13 +63,17 @@ class Gates:
 
     def _note_product(self, inputs: Sequence[Tensor], output: Tensor, *, one_origin: bool) -> None:
         factors = [self._squashed[tensor] for tensor in inputs if tensor in self._squashed]
-        self.found += factors
-        if factors and one_origin:
+        if one_origin:
+            factors += [tensor for tensor in inputs if tensor in self._bound]
+        if one_origin and factors:
             self._activations[output] = True
+        self.found += factors
 
     def _note_scaled(self, name: str, inputs: Sequence[Tensor], output: Tensor) -> None:
         source, alone = inputs[0], len(inputs) == 1
-        if source in self._squashed and (name in _RESHAPES or (alone and name in _SCALINGS | _SUMS | _PRODUCTS)):
+        if source in self._squashed and (name in _RESHAPES or (alone and name in _SCALINGS | _SUMS)):
             self._squashed[output] = self._squashed[source]
         elif source in self._bound and alone and name in _SCALINGS:
             self._squashed[output] = source
+        elif source in self._activations and alone and name in _SCALINGS:
+            self._activations[output] = True

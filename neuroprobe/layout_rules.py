@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from neuroprobe import layouts
 from neuroprobe.layouts import OTHER, UNIT, Axis, Layout, Piece, resized, with_units
+from neuroprobe.parts import tensors_in
 
 _NUMBERED = 10  # length of the first axis of a tensor whose axes are known by their lengths
 
@@ -43,15 +44,6 @@ class Operation(NamedTuple):
         """Return the input that the output inherits from: of its shape where there is one, and well known."""
         followed = [(x, layout) for x in self.inputs if (layout := self.layout_of(x)) is not None]
         return min(followed, key=lambda one: (one[0].shape != self.shape, -one[0].ndim, layouts.strays(one[1])))
-
-
-def tensors_in(values: Iterable[Any]) -> Iterator[Tensor]:
-    """Yield the tensors in some values and in the lists and tuples among them."""
-    for value in values:
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, list | tuple):
-            yield from tensors_in(value)
 
 
 def layout_after(operation: Operation) -> Layout | None:

@@ -63,7 +63,6 @@ def left_as_found(model: nn.Module) -> Iterator[None]:
         undo.enter_context(_random_state_kept(device_of(model)))
         undo.enter_context(_buffers_kept(model))
         undo.enter_context(_modes_kept(model))
-        undo.enter_context(_run_eagerly(model))
         yield
 
 
@@ -125,19 +124,6 @@ def _random_state_kept(device: torch.device) -> Iterator[None]:
     finally:
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002
-
-
-@contextmanager
-def _run_eagerly(model: nn.Module) -> Iterator[None]:
-    # module.compile() swaps in a compiled call that passes later hooks by
-    compiled = [(m, call) for m in model.modules() if (call := m._compiled_call_impl) is not None]  # noqa: SLF001
-    try:
-        for module, _ in compiled:
-            module._compiled_call_impl = None  # noqa: SLF001
-        yield
-    finally:
-        for module, call in compiled:
-            module._compiled_call_impl = call  # noqa: SLF001
 
 
 class _ReadingError(Exception):

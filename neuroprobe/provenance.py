@@ -14,6 +14,7 @@ from torch import nn
 
 from neuroprobe.addresses import Layer
 from neuroprobe.networks.expected import network_name
+from neuroprobe.parts import tensors_in
 
 _PACKAGES = ("neuroprobe", "torch", "torchvision", "captum", "numpy", "scipy", "pandas", "xarray", "zarr")
 
@@ -33,8 +34,8 @@ def made_from(model: nn.Module, layers: Sequence[Layer]) -> dict[str, Any]:
 def weights_digest(model: nn.Module) -> str:
     """Return a digest of every parameter and buffer, names and bytes: equal for equal weights on any device."""
     digest = hashlib.blake2b(digest_size=16)
-    for name, tensor in model.state_dict().items():
-        if isinstance(tensor, torch.Tensor):
+    for name, held in model.state_dict().items():
+        for tensor in tensors_in((held,)):  # a quantised module holds several together
             flat = tensor.detach().cpu().contiguous().flatten()
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(flat.view(torch.uint8).numpy().data)

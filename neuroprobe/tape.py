@@ -243,6 +243,8 @@ def _pass(model: nn.Module, images: Tensor, layers: Sequence[Layer]) -> _Pass:
     def mark(call: Call, output: Any) -> Any:
         if call not in by_call:
             return None
+        if any(part.is_quantized for _, part in parts_of(output)):
+            raise NotReplayableError("the network computes in quantised numbers")
         fresh = nonlinearity(call, modules[call.module]) is not None
         for layer in by_call[call]:
             if not fresh:  # a tensor of its own for the address: Identity hands on its input, which others may read too

@@ -137,15 +137,6 @@ def test_at_rest_is_eval_mode_without_gradients(left_alone, images):
         assert not network(images).requires_grad
 
 
-def test_a_compiled_call_steps_aside_and_returns(left_alone, images):
-    network, compiled = small(), []
-    network[0]._compiled_call_impl = lambda *_: compiled.append(1)  # what module.compile() sets
-    with left_alone(network):
-        assert neuroprobe.record(network, images, "0", preprocess=None).curves["0"].shape == (4, 4)
-    network[0](images)
-    assert compiled == [1]
-
-
 # Errors of the forward pass
 
 

@@ -12,12 +12,26 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from neuroprobe.models import device_of
 
 
+_PACKED = ("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized")
+
+
 def untrained(network: nn.Module, seed: int) -> nn.Module:
     """Return a copy, initialised anew by each module's own rule; normalisation statistics start at 0 and 1.
 
     Before such a network is run in eval mode, give those statistics something to hold: see ``calibrate``. Parameters
     for which no rule is known (position embeddings, class tokens) keep their values in random order.
+
+    Raises:
+        ValueError: if the network is quantised: its weights are no parameters, and would stay as trained.
     """
+    quantised = next(
+        (path for path, module in network.named_modules() if type(module).__module__.startswith(_PACKED)), None
+    )
+    if quantised is not None:
+        raise ValueError(
+            f"control='untrained' initialises weights anew, and those of {quantised!r} are quantised: give a network of "
+            "your own as the control, or measure the network that was quantised"
+        )
     fresh = copy.deepcopy(network)
     device = device_of(network)
     with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.no_grad():
