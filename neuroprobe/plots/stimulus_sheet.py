@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neuroprobe.plots.style import LABELS, new_axes, styled
+from neuroprobe.plots.style import LABELS, new_axes, spread, styled
 from neuroprobe.results import named
 
 if TYPE_CHECKING:
@@ -43,45 +43,45 @@ def stimulus_sheet(
         down: The parameter whose values are the rows; by default the first that varies but for the columns'.
         across: The parameter whose values are the columns; orientation by default, or the last where nothing turns.
     """
+    rows, across = _sides(stimuli, down, across)
+    held = [name for name in stimuli.axes if name not in (*rows, across)]
+    steps = {name: np.array([_typical(stimuli.axes[name])]) for name in held}
+    steps |= {name: spread(stimuli.axes[name].size, _ROWS)[:, None] for name in rows}
+    steps[across] = spread(stimuli.axes[across].size, _COLUMNS)[None, :]
+    indices = np.ravel_multi_index([steps[name] for name in stimuli.axes], stimuli.shape)
+    title = ", ".join([stimuli.kind.capitalize(), *(_worded(stimuli, name, steps[name][0]) for name in held)])
+    high, wide = (side / max(stimuli.size[1:]) for side in stimuli.size[1:])
+    axes = ax or _new_axes(_SIDE * (high + _GAP) * indices.shape[0], _SIDE * (wide + _GAP) * indices.shape[1], title)
+    _draw(axes, stimuli, indices, high, wide)
+    axes.set(title=title, yticks=[])
+    for side, size, name in (("x", wide, across), *(("y", high, name) for name in rows)):
+        _label(axes, side, size, stimuli, name, steps[name].ravel())
+    return axes
+
+
+def _sides(stimuli: StimulusSet, down: str | None, across: str | None) -> tuple[list[str], str]:
+    """Settle the parameter of the rows, none where there is but one in all, and that of the columns."""
     names = list(stimuli.axes)
     across = named("parameter", across or ("orientation" if "orientation" in names else names[-1]), names)
     others = [name for name in names if name != across]
     varying = [name for name in others if stimuli.axes[name].size > 1] or others
-    rows = [named("parameter", down, others)] if down else varying[:1]  # none where there is one parameter in all
-    held = [name for name in others if name not in rows]
-    steps = {name: np.array([_typical(stimuli.axes[name])]) for name in held}
-    steps |= {name: _spread(stimuli.axes[name].size, _ROWS)[:, None] for name in rows}
-    steps[across] = _spread(stimuli.axes[across].size, _COLUMNS)[None, :]
-    title = ", ".join([stimuli.kind.capitalize(), *(_worded(stimuli, name, steps[name][0]) for name in held)])
-    indices = np.ravel_multi_index([steps[name] for name in names], stimuli.shape)
-    high, wide = (side / max(stimuli.size[1:]) for side in stimuli.size[1:])
-    axes = ax or _new_axes(_SIDE * (high + _GAP) * indices.shape[0], _SIDE * (wide + _GAP) * indices.shape[1], title)
-    _draw(axes, stimuli, indices, high, wide)
-    _label(axes, "x", wide, stimuli, across, steps[across].ravel())
-    axes.set(title=title, yticks=[])
-    for name in rows:
-        _label(axes, "y", high, stimuli, name, steps[name].ravel())
-    return axes
+    return [named("parameter", down, others)] if down else varying[:1], across
 
 
 def _draw(axes: Axes, stimuli: StimulusSet, indices: NDArray[np.intp], high: float, wide: float) -> None:
-    """Lay images of so many sides' height and width out, (rows, columns)."""
+    """Lay images (rows, columns) out; their height and width count in the longer of the two."""
     pictures = stimuli.images(indices.ravel()).permute(0, 2, 3, 1).numpy()
     for (row, column), picture in zip(np.ndindex(*indices.shape), pictures, strict=True):
         top, left = row * (high + _GAP), column * (wide + _GAP)
         extent = (left, left + wide, top + high, top)
-        axes.imshow(picture[..., 0] if picture.shape[2] == 1 else picture, cmap="gray", vmin=0, vmax=1, extent=extent)
+        shown = picture if picture.shape[2] == 3 else picture.mean(axis=2)  # of other channels nobody knows the colours
+        axes.imshow(shown, cmap="gray", vmin=0, vmax=1, extent=extent)
     axes.set(xlim=(0, left + wide), ylim=(top + high, 0), aspect="equal")
     axes.spines[:].set_visible(False)
 
 
 def _new_axes(height: float, width: float, title: str) -> Axes:
     return new_axes(max(width + 0.8, _LETTER * len(title)), height + 0.6)
-
-
-def _spread(count: int, most: int) -> NDArray[np.intp]:
-    """Take all of few, or some of many, first and last among them."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
 
 
 def _typical(values: NDArray[np.float64]) -> int:

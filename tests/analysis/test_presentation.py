@@ -145,6 +145,19 @@ def test_a_function_of_the_size_makes_stimuli_of_the_networks_own():
     assert given.meta["stimuli"]["size"] == [1, SIZE, SIZE]
 
 
+def test_a_trained_network_has_the_same_orientations_whatever_is_shown():
+    network, layers = neuroprobe.load_network("cnn7"), ["relu1", "relu2"]
+    of_gratings, of_bars, of_patches = (
+        neuroprobe.orientation(network, layers, stimuli, permutations=200).units for stimuli in (gratings, bars, gabors)
+    )
+    for other in (of_bars, of_patches):
+        both = of_gratings.tuned & other.tuned
+        differences = (of_gratings.preferred_orientation - other.preferred_orientation)[both]
+        assert both.sum() >= 5
+        assert np.abs((differences + 90) % 180 - 90).median() < 2
+    assert of_gratings.gosi.corr(of_patches.gosi, method="spearman") > 0.6
+
+
 @pytest.mark.parametrize("pool", ["mean", "max"])
 def test_a_curve_is_pooled_over_positions_and_polarities_at_the_best_width_and_length(pool):
     shown = bars((1, SIZE, SIZE), widths=[2, 6], lengths=[10, 20], positions=[-3, 0, 3])

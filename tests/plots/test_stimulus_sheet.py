@@ -71,6 +71,12 @@ def test_a_set_of_a_single_parameter_is_one_row_in_its_colours():
     assert (ticks(axes, "x"), ticks(axes, "y"), axes.get_xlabel()) == (["0", "1", "2"], [], "Number")
 
 
+@pytest.mark.parametrize("channels", [1, 2, 5])
+def test_channels_that_are_no_colours_are_shown_in_grey(channels):
+    axes = stimulus_sheet(gratings((channels, 8, 8), orientations=3, frequencies=1))
+    np.testing.assert_allclose(drawn(axes), drawn(stimulus_sheet(gratings(8, orientations=3, frequencies=1)))[..., 0])
+
+
 def test_the_users_axes_are_drawn_on():
     own = Figure().add_subplot()
     assert gratings(8, orientations=3, frequencies=1).plot(own) is own
