@@ -28,17 +28,25 @@ def unwrap(model: nn.Module) -> nn.Module:
             f"a torch.nn.Module is wanted; {type(model).__name__} came (an exported program or a path?): pass the "
             "nn.Module itself, or neuroprobe.load_network(...)"
         )
-    scripted = [path for path, module in model.named_modules() if isinstance(module, torch.jit.ScriptModule)]
-    if scripted:
-        raise TypeError(
-            f"a network of Python modules is wanted; {scripted[0] or type(model).__name__} is scripted or traced, and "
-            "its layers cannot be hooked: use the nn.Module it was made from"
-        )
+    for path, module in model.named_modules():
+        if how := _closed(module):
+            raise TypeError(
+                f"a network of Python modules is wanted; {path or type(model).__name__} is {how}, and its layers cannot "
+                "be hooked: use the nn.Module it was made from"
+            )
     if any(is_lazy(parameter) for parameter in model.parameters()):
         raise ValueError(
             f"{type(model).__name__} has lazy parameters that no input has shaped yet: run one forward pass first"
         )
     return model
+
+
+def _closed(module: nn.Module) -> str:
+    """Say how a module was closed to hooks, "" where it was not."""
+    if isinstance(module, torch.jit.ScriptModule):
+        return "scripted or traced"
+    # torch.export gives its modules an eval() of their own, which only raises
+    return "exported" if isinstance(module, torch.fx.GraphModule) and "eval" in vars(module) else ""
 
 
 def device_of(model: nn.Module) -> torch.device:
@@ -71,13 +79,7 @@ def at_rest(model: nn.Module) -> Iterator[None]:
     """Run the model in eval mode and without gradients, and leave it as it was found."""
     # what is made in inference mode hides its being written to, and lets no gradient by
     with torch.inference_mode(mode=False), left_as_found(model), torch.no_grad():
-        try:
-            model.eval()
-        except NotImplementedError as error:
-            raise TypeError(
-                f"a network of Python modules is wanted; {type(model).__name__} is exported, and cannot be put into "
-                "eval mode: pass the nn.Module it was made from"
-            ) from error
+        model.eval()
         yield
 
 

@@ -46,16 +46,6 @@ def test_scripted_networks_are_refused(make, inside):
         neuroprobe.layers(network, 6)
 
 
-def test_modules_of_exported_programs_are_refused(left_alone):
-    class Exported(nn.Module):
-        def eval(self):
-            raise NotImplementedError("Calling eval() is not supported yet.")  # as torch.export does
-
-    network = Exported()
-    with left_alone(network), pytest.raises(TypeError, match="Exported is exported, and cannot be put into eval mode"):
-        neuroprobe.layers(network, 6)
-
-
 @pytest.mark.parametrize("model", ["cnn7", None, {}, small])
 def test_what_is_no_module_is_refused(model):
     with pytest.raises(TypeError, match=rf"a torch\.nn\.Module is wanted; {type(model).__name__} came"):

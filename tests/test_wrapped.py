@@ -276,12 +276,17 @@ def exported_module(images):
     return exported(images).module()
 
 
+def exported_inside(images):
+    return nn.Sequential(nn.Identity(), exported_module(images))
+
+
 REFUSED = {
     "scripted": (scripted, "RecursiveScriptModule is scripted or traced, and its layers cannot be hooked: use the nn"),
     "traced": (traced, "TopLevelTracedModule is scripted or traced"),
     "scripted inside": (scripted_inside, "1 is scripted or traced"),
     "exported": (exported, r"a torch\.nn\.Module is wanted; ExportedProgram came .*: pass the nn\.Module itself"),
-    "exported module": (exported_module, "GraphModule is exported, and cannot be put into eval mode"),
+    "exported module": (exported_module, "GraphModule is exported, and its layers cannot be hooked"),
+    "exported inside": (exported_inside, "1 is exported, and its layers cannot be hooked"),
 }
 CALLS = {
     "layers": lambda model, _images: neuroprobe.layers(model, SIDE),
@@ -302,7 +307,7 @@ def test_what_cannot_be_hooked_is_refused(images, make, message, call):
         call(model, images)
 
 
-@pytest.mark.parametrize("make", [scripted, traced, scripted_inside, exported])
+@pytest.mark.parametrize("make", [scripted, traced, scripted_inside, exported, exported_module])
 def test_probes_and_ablations_of_them_are_refused(images, make):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
