@@ -30,9 +30,10 @@ def unwrap(model: nn.Module) -> nn.Module:
         )
     for path, module in model.named_modules():
         if how := _closed(module):
+            which = path or type(model).__name__
             raise TypeError(
-                f"a network of Python modules is wanted; {path or type(model).__name__} is {how}, and its layers cannot "
-                "be hooked: use the nn.Module it was made from"
+                f"a network of Python modules is wanted; {which} is {how}, and its layers cannot be hooked: use the "
+                "nn.Module it was made from"
             )
     if any(is_lazy(parameter) for parameter in model.parameters()):
         raise ValueError(

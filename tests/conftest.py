@@ -5,6 +5,7 @@ import os
 os.environ["MPLBACKEND"] = "Agg"  # before anything imports matplotlib
 
 import random
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from zipfile import ZipFile
@@ -81,17 +82,29 @@ def _traces(model):
         "parameters, which": [id(parameter) for parameter in parameters],
         "parameters, where": [parameter.data_ptr() for parameter in parameters],
         "parameters, strides": [list(parameter.stride()) for parameter in parameters],
+        "parameters, with gradients": [parameter.requires_grad for parameter in parameters],
         "parameters": [parameter.detach().clone() for parameter in parameters],
         "gradients, which": [id(parameter.grad) for parameter in parameters],
         "gradients": [torch.zeros(0) if p.grad is None else p.grad.clone() for p in parameters],
         "buffers, which": [id(buffer) for buffer in buffers],
+        "buffers, where": [buffer.data_ptr() for buffer in buffers],
+        "buffers, strides": [list(buffer.stride()) for buffer in buffers],
         "buffers": [buffer.clone() for buffer in buffers],
         "random state of torch": torch.get_rng_state(),
         "random state of numpy": [torch.from_numpy(numpy[1].astype(np.int64)), numpy[2]],
         "random state of Python": hash(random.getstate()),
         "gradients on": torch.is_grad_enabled(),
+        "inference mode": torch.is_inference_mode_enabled(),
+        "autocast": torch.is_autocast_enabled("cpu"),
         "modes of torch functions": torch._C._len_torch_function_stack(),
+        "compiler": hash(str(_stance())),
     }
+
+
+def _stance():
+    """Return whether the compiler compiles; it is loaded by the first model that is compiled."""
+    compiler = sys.modules.get("torch._dynamo.eval_frame")
+    return compiler and compiler._stance.stance
 
 
 def _hooks(module):
