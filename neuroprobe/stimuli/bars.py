@@ -24,7 +24,7 @@ from neuroprobe.stimuli.coverage import coverage
 from neuroprobe.stimuli.plane import Window, inscribed_radius, known_window, pixels, window_profile
 from neuroprobe.stimuli.sets import StimulusSet
 
-_NARROWEST, _FARTHEST = 2.0, 8.0  # pixels: half a period of the finest default grating, and four times that
+_FAR = 8  # pixels: the widest default bar, and how far from the middle bars lie; a quarter of it is the narrowest
 _HALF_DIAGONAL = 0.71  # pixels: from a pixel's centre to its corner, and a little more
 
 
@@ -51,11 +51,12 @@ def bars(
     Args:
         size: a side, (H, W) or (C, H, W) in pixels; three channels where none are given.
         orientations: of the long axis, degrees counter-clockwise from horizontal; a count (12) spreads over 180.
-        widths: pixels; a count (3) spreads log-evenly from 2 to 8, or to a quarter of a shorter side below 32.
+        widths: pixels; a count (3) spreads log-evenly from 2 to 8, less in images below 32 pixels.
         lengths: pixels; a count (1) halves from the longest whole number at which all bars lie within the image.
             ``math.inf`` is across the whole image: the ink then differs with the angle, unless there is a window.
-        positions: of the bar's middle from the origin, pixels along its orientation + 90; a count (5) spreads evenly as
-            far as widths go, both ways. Turned by 180 degrees, a bar lies at minus its position: give both signs.
+        positions: of the bar's middle from the origin, pixels along its orientation + 90; a count (5) spreads evenly
+            from -8 to 8, less in images below 32 pixels. Turned by 180 degrees, a bar lies at minus its position: give
+            both signs.
         polarities: 1 bright, -1 dark; both where none are given.
         contrast: in (0, 1]; 1 where not given.
         mean: luminance of the blank; 0.5 where not given.
@@ -69,8 +70,8 @@ def bars(
         StimulusSet(bars: 12 orientation x 3 width x 1 length x 5 position x 2 polarity = 360 images of 3x32x32)
     """
     channels, height, width = image_size(size)
-    far, radius = min(_FARTHEST, max(1, min(height, width) // 4)), inscribed_radius(height, width)
-    broad = positive("widths", axis_values("widths", default(widths, 3), partial(np.geomspace, _NARROWEST, far)))
+    far, radius = min(_FAR, max(1, min(height, width) // 4)), inscribed_radius(height, width)
+    broad = positive("widths", axis_values("widths", default(widths, 3), partial(np.geomspace, far / 4, far)))
     offsets = ascending("positions", axis_values("positions", default(positions, 5), partial(_either_way, far)))
     edge = np.abs(offsets).max() + broad.max() / 2  # of the farthest and widest bar, from the origin
     if edge >= radius:
@@ -137,7 +138,7 @@ def _corners(parameters: Mapping[str, Tensor]) -> Tensor:
 def _lengths(given: CountOrValues, longest: int) -> Floats:
     """Choose the lengths, ascending; each fits at every angle, or is infinite."""
     if np.ndim(given) == 0:
-        return longest / 2.0 ** np.arange(count("lengths", given))[::-1]
+        return _halved(longest, count("lengths", given))
     wanted = np.asarray(given, dtype=np.float64)
     endless = wanted == math.inf
     # what is endless stands in line with the others as a number that no other may reach
@@ -151,12 +152,23 @@ def _lengths(given: CountOrValues, longest: int) -> Floats:
     return np.where(lengths > longest, math.inf, lengths)
 
 
+def _halved(longest: int, number: int) -> Floats:
+    """Halve the longest length so many times, less one; the shortest comes first."""
+    lengths = longest / 2.0 ** np.arange(number)[::-1]
+    if lengths[0] < 1:
+        raise ValueError(
+            f"lengths as a count halve from {longest}, and none may be below a pixel; {number} came: for one length of "
+            f"{number} pixels give [{number}]"
+        )
+    return lengths
+
+
 def _polarities(given: CountOrValues) -> Floats:
     """Choose bright (1), dark (-1) or both."""
-    values = ascending("polarities", axis_values("polarities", given, lambda number: np.array([1.0, -1.0][:number])))
+    values = axis_values("polarities", given, lambda number: np.arange(1.0, 1 - 2 * number, -2))
     if not np.isin(values, (-1, 1)).all():
-        raise ValueError(f"polarities are 1 (bright) and -1 (dark); {values[~np.isin(values, (-1, 1))][0]:g} came")
-    return values
+        raise ValueError(f"polarities are 1 (bright), -1 (dark) or both; {given!r} came")
+    return ascending("polarities", values)
 
 
 def _either_way(far: float, number: int) -> Floats:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -79,14 +80,17 @@ def draw_gabors(
 
 def _sigma(given: float) -> float:
     """Read the sd of the Gaussian."""
-    if not 0 < given < np.inf:
+    if not isinstance(given, Real) or not 0 < given < np.inf:
         raise ValueError(f"sigma must be a number of pixels above 0; {given!r} came")
     return float(given)
 
 
 def _places(given: Any, height: int, width: int) -> Floats:
     """Read the positions (n, 2), which must lie on the image and differ."""
-    places = np.asarray(given, dtype=np.float64)
+    try:
+        places = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"positions are (x, y) pairs, one or more; {given!r:.60} came") from error
     if places.ndim != 2 or places.shape[1] != 2 or not len(places):
         raise ValueError(f"positions are (x, y) pairs, one or more; an array of shape {places.shape} came")
     inside = np.all(np.abs(places) <= (width / 2, height / 2), axis=1)  # so written, NaN fails too

@@ -24,7 +24,7 @@ def from_images(
     parameters: pd.DataFrame | Mapping[str, Sequence[float]],
     *,
     blank: float | Tensor | NDArray[Any] = 0.5,
-    pooled: Sequence[str] = ("phase",),
+    pooled: Sequence[str] | None = None,
 ) -> StimulusSet:
     """Make a set of images and a table that says what each of them shows.
 
@@ -36,11 +36,11 @@ def from_images(
         images: in [0, 1], (N, C, H, W), or grey (N, H, W), which is shown to three channels.
         parameters: a DataFrame, or columns by name, of numbers.
         blank: what is shown for nothing: a grey level, or an image (H, W) or (C, H, W).
-        pooled: the columns that a tuning curve is pooled over, if they are there; on the others it is taken where the
-            response is largest.
+        pooled: the columns that a tuning curve is pooled over, None for ``phase`` where there is one; on the others it
+            is taken where the response is largest.
 
     Raises:
-        ValueError: for images, a table or a blank that do not fit.
+        ValueError, TypeError: for images, a table or a blank that do not fit.
 
     Example:
         >>> table = {"orientation": [0, 45, 90, 135] * 2, "phase": [0] * 4 + [180] * 4}
@@ -62,7 +62,7 @@ def from_function(
     size: int | Sequence[int],
     *,
     blank: float | Tensor | NDArray[Any] = 0.5,
-    pooled: Sequence[str] = ("phase",),
+    pooled: Sequence[str] | None = None,
 ) -> StimulusSet:
     """Make a set of the images that a function draws, one for each combination of its parameters.
 
@@ -76,11 +76,11 @@ def from_function(
             evenly spaced.
         size: of the images: a side, (H, W) or (C, H, W) in pixels; three channels where none are given.
         blank: what is shown for nothing: a grey level, or an image (H, W) or (C, H, W).
-        pooled: the axes that a tuning curve is pooled over, if they are there; on the others it is taken where the
-            response is largest.
+        pooled: the axes that a tuning curve is pooled over, None for ``phase`` where there is one; on the others it is
+            taken where the response is largest.
 
     Raises:
-        ValueError: for axes or a blank that do not fit, and for an image of another shape or range.
+        ValueError, TypeError: for axes or a blank that do not fit, and for an image of another shape or range.
 
     Example:
         >>> def edge(orientation, contrast):
@@ -90,8 +90,8 @@ def from_function(
         >>> from_function(edge, {"orientation": range(0, 180, 15), "contrast": [0.5, 1]}, size=32)
         StimulusSet(edge: 12 orientation x 2 contrast = 24 images of 3x32x32)
     """
-    if not axes:
-        raise ValueError("axes must name one parameter or more, as {'orientation': range(0, 180, 15)}; none came")
+    if not isinstance(axes, Mapping) or not axes:
+        raise TypeError(f"axes are values by name of parameter, as {{'orientation': range(0, 180, 15)}}; {axes!r} came")
     values = {name: _axis(name, _numbers(name, given)) for name, given in axes.items()}
     drawn, name = _Drawn(draw, image_size(size)), getattr(draw, "__name__", type(draw).__name__)
     drawn.image({axis: numbers[0].item() for axis, numbers in values.items()})  # what cannot be drawn is said at once
@@ -105,7 +105,7 @@ def _own_set(
     size: tuple[int, int, int],
     draw: Callable[[Mapping[str, Tensor]], Tensor],
     blank: Any,
-    pooled: Sequence[str],
+    pooled: Sequence[str] | None,
     settings: Mapping[str, Any],
 ) -> StimulusSet:
     """Put a set together, with its blank."""
@@ -113,9 +113,10 @@ def _own_set(
     if level.ndim and tuple(level.shape) not in (size, size[1:]):
         raise ValueError(f"blank is a grey level or an image {size[1:]} or {size}; shape {tuple(level.shape)} came")
     _refuse_outside("blank", level)
-    if "orientation" in pooled:
-        raise ValueError(f"a tuning curve runs over orientation: leave it out of pooled; {pooled!r} came")
-    names = tuple(name for name in axes if name in pooled)
+    repeats = [name for name in axes if name == "phase"] if pooled is None else list(pooled)
+    if not set(repeats) <= set(axes) - {"orientation"}:
+        raise ValueError(f"pooled names parameters other than orientation, of {', '.join(axes)}; {pooled!r} came")
+    names = tuple(name for name in axes if name in repeats)
     return StimulusSet(kind, axes, size, draw, level if level.ndim else level.item(), None, settings, names, own=True)
 
 
@@ -158,6 +159,8 @@ class _Drawn:
 
 def _grid(parameters: Any, n_images: int) -> tuple[dict[str, Floats], NDArray[np.intp]]:
     """Find a table's axes, and its rows in the order of their product."""
+    if not isinstance(parameters, Mapping) and not hasattr(parameters, "columns"):
+        raise TypeError(f"parameters are a DataFrame or columns by name; {type(parameters).__name__} came")
     columns = {name: _numbers(name, parameters[name]) for name in parameters}
     if not columns or any(len(numbers) != n_images for numbers in columns.values()):
         lengths = {name: len(numbers) for name, numbers in columns.items()}

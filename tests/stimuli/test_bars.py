@@ -119,7 +119,9 @@ def test_counts_spread_and_single_values_stand():
     assert stimuli.axes["position"].tolist() == [-8, 0, 8]
     assert stimuli.axes["polarity"].tolist() == [1]
     assert bars(32, positions=1).axes["position"].tolist() == [0]
-    assert bars(20).axes["position"].tolist() == [-5, -2.5, 0, 2.5, 5]  # a quarter of a smaller side
+    small = bars(20)  # where a quarter of the side is less than 8
+    assert small.axes["position"].tolist() == [-5, -2.5, 0, 2.5, 5]
+    np.testing.assert_allclose(small.axes["width"], [1.25, 2.5, 5])
 
 
 def test_single_precision_draws_the_same_bars():
@@ -147,7 +149,9 @@ def test_single_precision_draws_the_same_bars():
         ({"positions": [0, 14]}, "up to 15.5 pixels from its origin; position 14 with width 8 reaches 18"),
         ({"widths": [40]}, "position 8 with width 40 reaches 28"),
         ({"positions": []}, r"positions .* shape \(0,\) came"),
-        ({"polarities": [0]}, r"polarities are 1 \(bright\) and -1 \(dark\); 0 came"),
+        ({"lengths": 10}, r"below a pixel; 10 came: for one length of 10 pixels give \[10\]"),
+        ({"polarities": [0]}, r"polarities are 1 \(bright\), -1 \(dark\) or both; \[0\] came"),
+        ({"polarities": 3}, "3 came"),
         ({"polarities": [1, 1]}, "polarities must all differ; 1 came twice"),
         ({"orientations": 2}, "2 came"),
         ({"contrast": 2}, "2 came"),

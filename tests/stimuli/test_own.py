@@ -141,10 +141,11 @@ def test_images_that_cannot_be_written_to_are_taken():
         ),
         (torch.rand(2, 6, 6), {"unit": [1, 2]}, "'unit' came"),
         (torch.rand(2, 6, 6), {3: [1, 2]}, "3 came"),
+        (torch.rand(2, 6, 6), np.zeros((2, 1)), "ndarray came"),
     ],
 )
 def test_images_and_tables_that_do_not_fit_are_named(images, table, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         from_images(images, table)
 
 
@@ -160,7 +161,10 @@ def test_a_blank_that_does_not_fit_is_named(blank, message):
 @pytest.mark.parametrize(
     ("draw", "axes", "options", "message"),
     [
-        (rising, {}, {}, "none came"),
+        (rising, {}, {}, "{} came"),
+        (rising, [("orientation", [0])], {}, r"\[\('orientation', \[0\]\)\] came"),
+        (None, {"orientation": [0]}, {}, "not callable"),
+        (rising, {"orientation": [0], "gap": [1]}, {"pooled": ["phase"]}, r"of orientation, gap; \['phase'\] came"),
         (rising, {"orientation": [0, 0], "gap": [1]}, {}, "orientation must all differ; 0 came twice"),
         (rising, {"orientation": [0, 200], "gap": [1]}, {}, "200 came"),
         (rising, {"orientation": [], "gap": [1]}, {}, r"orientation .* shape \(0,\) came"),
@@ -181,7 +185,7 @@ def test_a_blank_that_does_not_fit_is_named(blank, message):
     ],
 )
 def test_functions_and_axes_that_do_not_fit_are_named(draw, axes, options, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         from_function(draw, axes, **({"size": 6} | options))
 
 
