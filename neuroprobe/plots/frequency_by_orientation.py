@@ -80,7 +80,7 @@ def _draw_plane(axes: Axes, plane: xr.DataArray, blank: float) -> None:
 
 
 def _key(axes: Axes, image: Any, blank: float) -> None:
-    bar = axes.figure.colorbar(image, ax=axes, pad=0.03, aspect=25, label="Response (a.u.), dashed: blank")
+    bar = axes.figure.colorbar(image, ax=axes, pad=0.03, aspect=25, label="Response (a.u.)\n(dashed: blank)")
     plain_numbers(bar.ax.yaxis, 4)
     bar.ax.axhline(min(blank, image.norm.vmax), color=VERMILION, lw=1.2, ls=(0, (1.5, 0.7)), clip_on=False, zorder=10)
 
