@@ -69,7 +69,7 @@ def _tensors(model: nn.Module) -> Iterator[Tensor]:
 def left_as_found(model: nn.Module) -> Iterator[None]:
     """Put modes, buffers and random state back as they were, however the block ends."""
     with ExitStack() as undo:
-        undo.enter_context(_random_state_kept(device_of(model)))
+        undo.enter_context(random_state_kept(device_of(model)))
         undo.enter_context(_buffers_kept(model))
         undo.enter_context(_modes_kept(model))
         yield
@@ -118,7 +118,8 @@ def _differ(buffer: Tensor, value: Tensor) -> bool:
 
 
 @contextmanager
-def _random_state_kept(device: torch.device) -> Iterator[None]:
+def random_state_kept(device: torch.device) -> Iterator[None]:
+    """Put the random state of Python, NumPy and torch, on the CPU and a device, back as it was."""
     # a user's data set may draw from any of the three
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the state others share
     try:

@@ -38,10 +38,17 @@ def pictures(images: Images, numbers: Iterable[int]) -> dict[int, Picture]:
     count = images.count
     if wanted and count is not None and wanted[-1] >= count:
         raise _too_few(wanted[-1], count)
-    found = dict(_chosen(images, wanted) if _can_choose(images) else _among_all(images, set(wanted)))
+    found = dict(each_picture(images, wanted))
     if len(found) < len(wanted):
         raise _too_few(wanted[-1], "fewer")
     return found
+
+
+def each_picture(images: Images, numbers: Iterable[int]) -> Iterator[tuple[int, Picture]]:
+    """Yield the pictures that have some numbers, a batch of them in memory at a time; what is not there is left out."""
+    count = images.count
+    wanted = sorted({number for number in numbers if count is None or number < count})
+    return _chosen(images, wanted) if _can_choose(images) else _among_all(images, set(wanted))
 
 
 def _can_choose(images: Images) -> bool:

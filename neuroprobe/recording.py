@@ -150,7 +150,8 @@ def _recording(
     reduced = dict(summed.states)
     moments = reduced.pop(_OF_UNITS)
     units = unit_table({layer.name: moments[layer.name] for layer in found})
-    return Recording(units, curves, meta | known, reduced=reduced)
+    seen = {"images": moments[found[0].name].count}
+    return Recording(units, curves, meta | seen | known, reduced=reduced)
 
 
 def _moments_over_images(seen: Observed) -> Moments:

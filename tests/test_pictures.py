@@ -3,7 +3,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from neuroprobe.data import open_images
-from neuroprobe.pictures import pictures
+from neuroprobe.pictures import each_picture, pictures
 
 IMAGES = torch.arange(100.0).reshape(100, 1, 1, 1).expand(-1, 3, 4, 4) / 100
 LABELS = torch.arange(100) % 7
@@ -44,6 +44,13 @@ def test_a_picture_is_the_one_that_came_with_its_number(name):
     assert list(found) == numbers
     assert [int(100 * picture.image.max() + 0.5) for picture in found.values()] == places
     assert [picture.label for picture in found.values()] == [place % 7 for place in places]
+
+
+@pytest.mark.parametrize("name", ["tensors", "stream"])
+def test_pictures_one_by_one_leave_out_what_is_not_there(name):
+    found = list(each_picture(open_images(loaders()[name][0]), [70, 2500, 3]))
+    assert [number for number, _ in found] == [3, 70]
+    assert torch.equal(found[1][1].image, IMAGES[70])
 
 
 def test_only_the_pictures_wanted_are_read():

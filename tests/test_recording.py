@@ -123,6 +123,7 @@ def test_in_place_operations_change_nothing(images):
 def test_meta_says_what_it_was_made_from(cnn7, images):
     meta = record(cnn7, images, "relu1").meta
     assert (meta["model"], meta["data"], meta["reduce"]) == ("cnn7", "Tensor", "mean")
+    assert meta["images"] == len(images)
     assert meta["layers"] == {"relu1": {"kind": "ReLU", "shape": [1, 32, 30, 30]}}
 
 

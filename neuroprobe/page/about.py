@@ -36,7 +36,8 @@ def words(key: str, value: Any) -> str:
         return source(str(value))
     if key == "images_per_class":
         counts = [count for count in value if count]
-        return f"{sum(counts):,} images, {min(counts):,} to {max(counts):,} of each of {len(counts):,} classes"
+        each = f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} to {max(counts):,}"
+        return f"{sum(counts):,} images of {len(counts):,} classes, {each} of each"
     return _plain(value)
 
 

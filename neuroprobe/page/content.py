@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 import neuroprobe
+from neuroprobe.models import random_state_kept
 from neuroprobe.page.about import about
 from neuroprobe.page.columns import columns
 from neuroprobe.page.details import layer_details
@@ -18,14 +20,13 @@ from neuroprobe.page.folder import write_page
 from neuroprobe.page.photographs import write_photographs
 from neuroprobe.page.previews import image_previews, tuning_previews
 from neuroprobe.page.stimuli import shown_stimuli, write_sheets
-from neuroprobe.results import Tuning
+from neuroprobe.results import Recording, Tuning
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from neuroprobe.data import Data
+    from neuroprobe.page.insight import Insight
     from neuroprobe.page.joining import Joined
     from neuroprobe.stimuli import StimulusSet
 
@@ -36,16 +37,15 @@ class Content:
 
     joined: Joined
     title: str
-    filters: Mapping[str, NDArray[np.float32]]  # layer -> (units, height, width, colours)
+    insight: Insight
     data: Data | None
-    image_shape: tuple[int, int, int] | None
     stimuli: StimulusSet | None
     progress: bool
 
     @cached_property
     def layers(self) -> dict[str, dict[str, Any]]:
         """What the cards of each layer show."""
-        return {layer: layer_details(self.joined, layer, self.filters) for layer in self.joined.layers}
+        return {layer: layer_details(self.joined, layer, self.insight) for layer in self.joined.layers}
 
     def write(self, folder: Path) -> None:
         """Write the page to a new folder."""
@@ -59,7 +59,16 @@ class Content:
     def _parts(self, images: Path) -> Iterator[tuple[str, Any]]:
         """Yield what the page loads, each under the name that it asks for; the pictures are written on the way."""
         sheets, photographs = self._sheets(images), self._photographs(images)
-        yield "units", self._units() | {"sheets": sheets, "photographs": photographs and photographs["file"]}
+        written = photographs["about"] if photographs else {}
+        yield (
+            "units",
+            self._units()
+            | {
+                "sheets": sheets,
+                "photographs": photographs and photographs["file"],
+                "images": image_previews(self.layers, self.joined.layers, written),
+            },
+        )
         yield "images", photographs
         for number, details in enumerate(self.layers.values()):
             yield f"layer-{number}", details
@@ -77,7 +86,6 @@ class Content:
             "columns": columns(joined),
             "results": [about(result) for result in joined.results],
             "curves": tuning_previews(self.layers, joined.layers),
-            "images": image_previews(self.layers, joined.layers),
         }
 
     def _kind(self, layer: str) -> str:
@@ -101,4 +109,7 @@ class Content:
         if self.data is None or not numbers:
             return None
         wanted = np.unique(np.concatenate(numbers, axis=None)).tolist()
-        return write_photographs(self.data, wanted, folder, self.image_shape, progress=self.progress)
+        counts = [result.meta.get("images") for result in self.joined.results if isinstance(result, Recording)]
+        shape = self.insight.image_shape
+        with random_state_kept(torch.device("cpu")):  # a user's data set may draw from it
+            return write_photographs(self.data, wanted, folder, count=counts[0], shape=shape, progress=self.progress)

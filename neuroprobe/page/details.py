@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from math import isqrt, prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from neuroprobe.page.columns import class_names
 from neuroprobe.page.encoding import scaled
-from neuroprobe.reducers import Observed, TopImages
 from neuroprobe.results import ClassSelectivity, Recording, Result, ShiftInvariance, Tuning, UnitImpact
 
 if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
+    from neuroprobe.analysis.receptive_fields import ReceptiveFields
+    from neuroprobe.page.insight import Insight
     from neuroprobe.page.joining import Joined
+    from neuroprobe.reducers import TopImages
 
 _BEST = 6  # stimuli on a card
 _ALL_CLASSES, _MOST_CLASSES = 100, 40  # a profile shows all of so many, else the strongest
 
 
-def layer_details(joined: Joined, layer: str, filters: Mapping[str, NDArray[np.float32]]) -> dict[str, Any]:
+def layer_details(joined: Joined, layer: str, insight: Insight) -> dict[str, Any]:
     """Return what the cards of a layer show, part by part; a part that was not measured is left out."""
     made: dict[str, Any] = {}
     for number, result in enumerate(joined.results):
@@ -38,13 +40,13 @@ def layer_details(joined: Joined, layer: str, filters: Mapping[str, NDArray[np.f
             made["impact"] = _profile(result, layer, sign=-1)
         elif isinstance(result, ShiftInvariance):
             made["shifts"] = _shifts(result.curves[layer])
-        elif isinstance(result, Recording) and (top := top_images(result, layer)) is not None:
-            made["images"] = _top(top, joined.grid(layer))
-    return made | ({"filters": filters[layer]} if layer in filters else {})
+        elif isinstance(result, Recording) and (top := _top_images(result, layer)) is not None:
+            made["images"] = _top(top, joined.grid(layer), insight.fields.get(layer))
+    return made | ({"filters": insight.filters[layer]} if layer in insight.filters else {})
 
 
 def _tuning(tuning: Tuning, layer: str) -> dict[str, Any]:
-    plane, curve = _plane(tuning, layer), tuning.curve(layer)
+    plane, curve = tuning.plane(layer), tuning.curve(layer)
     numbers, responses = best_stimuli(tuning.curves[layer], _pooled(tuning))
     row = plane.dims[1] if plane.ndim > 2 else None
     return {
@@ -65,14 +67,6 @@ def _pooled(tuning: Tuning) -> list[str]:
 
 def _axes(cube: xr.DataArray) -> dict[Any, xr.DataArray]:
     return {dim: cube[dim] for dim in cube.dims if dim != "unit"}
-
-
-def _plane(tuning: Tuning, layer: str) -> xr.DataArray:
-    """Return responses (unit, setting, orientation); of settings beyond the first, each unit's best."""
-    plane = tuning.plane(layer).transpose("unit", ..., "orientation")
-    _, *settings, _ = plane.dims
-    best = plane.fillna(-np.inf).max("orientation").argmax(settings) if settings else {}
-    return plane.isel({dim: best[dim] for dim in settings[1:]})
 
 
 def _rows_of(curve: xr.DataArray, plane: xr.DataArray, row: str) -> NDArray[np.intp]:
@@ -115,19 +109,15 @@ def _shifts(curves: xr.DataArray) -> dict[str, Any]:
     return {"axes": axes, "values": ordered.to_numpy().astype(np.float32)}
 
 
-def top_images(recording: Recording, layer: str) -> TopImages | None:
-    """Return the images that drive each unit most: as they were reduced, else from all responses."""
-    for by_layer in recording.reduced.values():
-        if isinstance(state := by_layer.get(layer), TopImages):
-            return state
-    if layer not in recording.curves:
+def _top_images(recording: Recording, layer: str) -> TopImages | None:
+    """Return the images that drive each unit most; None where other things were recorded."""
+    try:
+        return recording.top_images(layer)
+    except ValueError:
         return None
-    maps = torch.from_numpy(recording.curves[layer].to_numpy().copy())
-    responses = maps.flatten(2).mean(2) if maps.ndim > 2 else maps
-    return TopImages.of(Observed(responses, maps, torch.arange(len(maps)), None))
 
 
-def _top(top: TopImages, grid: Sequence[int]) -> dict[str, Any]:
+def _top(top: TopImages, grid: Sequence[int], fields: ReceptiveFields | None) -> dict[str, Any]:
     made: dict[str, Any] = {
         "numbers": top.images.cpu().numpy().astype(np.uint32),
         "responses": top.values.cpu().numpy().astype(np.float32),
@@ -137,5 +127,5 @@ def _top(top: TopImages, grid: Sequence[int]) -> dict[str, Any]:
         side = isqrt(grid[0])
         grid, places = (side, side), np.concatenate([places // side, places % side], axis=2)
     if places.shape[2] == len(grid) == 2 and max(grid) > 1:  # of a map of one place there is nothing to mark
-        made |= {"grid": list(grid), "places": places.astype(np.uint16)}
+        made |= {"grid": list(grid), "places": places.astype(np.uint16), "fields": fields and asdict(fields)}
     return made

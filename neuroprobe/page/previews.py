@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 _TOP, _NONE = 254, 255  # a peak; a unit without a curve
+_NO_RESPONSE = 1e-12  # response units
 
 Details = Mapping[str, Mapping[str, Any]]  # layer -> what its cards show
 
@@ -32,9 +33,15 @@ def _in_bytes(curve: NDArray[np.float32] | None, units: int, width: int) -> NDAr
     return made
 
 
-def image_previews(details: Details, units: Mapping[str, int]) -> NDArray[np.int32] | None:
-    """Return the number of the image that drives each unit most (units,), -1 where none is known; None without any."""
-    best = {layer: said["images"]["numbers"][:, 0] for layer, said in details.items() if "images" in said}
-    if not best:
+def image_previews(details: Details, units: Mapping[str, int], written: Collection[int]) -> NDArray[np.int32] | None:
+    """Return the number of the image that drives each unit most (units,), -1 for none; None where none is written."""
+    if not written:
         return None
-    return np.concatenate([np.asarray(best.get(layer, np.full(count, -1)), np.int32) for layer, count in units.items()])
+    best = {layer: _strongest(said["images"]) for layer, said in details.items() if "images" in said}
+    first = np.concatenate([best.get(layer, np.full(count, -1, np.int32)) for layer, count in units.items()])
+    return np.where(np.isin(first, list(written)), first, np.int32(-1))
+
+
+def _strongest(images: Mapping[str, Any]) -> NDArray[np.int32]:
+    """Return the number of each unit's first image, -1 where it responds to none."""
+    return np.where(images["responses"][:, 0] > _NO_RESPONSE, images["numbers"][:, 0].astype(np.int32), np.int32(-1))

@@ -58,13 +58,8 @@ const pictures = (() => {
   }
 
   function photograph(number, alt) {
-    if (!network.photographs) return absent(number);
-    const made = element("img", {
-      src: `images/photo-${number}.${network.photographs.ending}`,
-      alt,
-      loading: "lazy",
-      decoding: "async",
-    });
+    const src = `images/photo-${number}.${network.photographs.ending}`;
+    const made = element("img", { src, alt, loading: "lazy", decoding: "async" });
     made.addEventListener("error", () => made.replaceWith(absent(number)));
     return made;
   }
@@ -74,21 +69,15 @@ const pictures = (() => {
     return element("span", { class: "absent", role: "img", "aria-label": said, "data-tip": said, text: "?" });
   }
 
-  // A photograph with a ring where the unit's map is largest; x, y, radius as shares of the picture.
-  function marked(number, alt, ring) {
-    const frame = element("span", { class: "photograph" }, photograph(number, alt));
-    if (ring) {
-      const mark = { cx: 100 * ring.x, cy: 100 * ring.y, r: 100 * ring.radius };
-      frame.append(
-        svg(
-          "svg",
-          { class: "ring", viewBox: "0 0 100 100", preserveAspectRatio: "none", "aria-hidden": "true" },
-          svg("circle", { class: "halo", ...mark }),
-          svg("circle", mark),
-        ),
-      );
-    }
-    return frame;
+  // A photograph with a mark on it: ["rect" or "circle", its place in shares of the picture].
+  function marked(number, alt, isHere, mark) {
+    const made = element("span", { class: "photograph" }, isHere ? photograph(number, alt) : absent(number));
+    if (!mark) return made;
+    const [name, place] = mark;
+    const over = svg("svg", { class: "mark-over", viewBox: "0 0 1 1", preserveAspectRatio: "none", "aria-hidden": "true" });
+    over.append(svg(name, { class: "halo", ...place }), svg(name, place));
+    made.append(over);
+    return made;
   }
 
   // A stimulus from its sheet; words where there are no pictures of it.

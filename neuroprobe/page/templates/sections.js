@@ -3,6 +3,7 @@
 
 const sections = (() => {
   const MOST_BARS = 12;
+  const NO_RESPONSE = 1e-12;
 
   // All parts that the page has results for; where a layer was not measured a part says so.
   function all(row, said, images, width) {
@@ -31,39 +32,58 @@ const sections = (() => {
   const figure = (...children) => element("figure", {}, ...children);
 
   function photographs(unit, said, images) {
-    const responses = arrays.row(said.responses, unit);
-    const decimals = numbers.decimalsFor(Math.abs(responses[0]));
-    const list = element("ul", { class: "photographs" });
-    arrays.row(said.numbers, unit).forEach((number, place) => {
-      const [label, file] = images?.about[number] ?? [];
-      const name = label === undefined || label === null ? "" : (images.classes?.[label] ?? `class ${label}`);
-      const picture = pictures.marked(number, `Image ${number}${name ? `, ${name}` : ""}`, ring(said, unit, place));
+    const title = "Images that drive it most";
+    const responses = arrays.row(said.responses, unit).filter((response) => response > NO_RESPONSE);
+    if (!responses.length) return section(title, quiet("No response to any image."));
+    const decimals = numbers.decimalsFor(responses[0]);
+    const shown = Array.from(arrays.row(said.numbers, unit)).slice(0, responses.length);
+    const items = shown.map((number, place) => {
+      const [file, name] = called(number, images);
+      const alt = `Image ${number}${name ? `, ${name}` : ""}`;
+      const picture = pictures.marked(number, alt, Boolean(images?.about[number]), mark(said, unit, place));
+      const response = element("b", { text: numbers.write(responses[place], decimals) });
       const tip = [file, name, `image ${number}`].filter(Boolean).join(", ");
-      list.append(
-        element(
-          "li",
-          { "data-tip": tip },
-          picture,
-          element("b", { text: numbers.write(responses[place], decimals) }),
-          element("span", { class: "quiet", text: name || `image ${number}` }),
-        ),
+      return element(
+        "li",
+        { "data-tip": tip },
+        picture,
+        response,
+        element("span", { class: "quiet", text: name || `image ${number}` }),
       );
     });
-    const ringed = said.places ? " Ring: where its map is largest." : "";
+    const kinds = new Set(shown.map((_number, place) => mark(said, unit, place)?.[0]));
+    const frame = kinds.has("rect") ? " Frame: what the place of its map sees that is largest." : "";
+    const ring = kinds.has("circle") ? " Ring: where its map is largest." : "";
     const absent = images ? "" : " Their pictures are not here: the page was made without the images.";
-    return section("Images that drive it most", figure(list, caption(`With its response.${ringed}${absent}`)));
+    return section(
+      title,
+      figure(element("ul", { class: "photographs" }, ...items), caption(`With its response.${frame}${ring}${absent}`)),
+    );
   }
 
-  // Where a unit's map is largest, as shares of the picture; as wide as a place of the map, or as can be seen.
-  function ring(said, unit, place) {
+  // The file and the class of an image, where they are known.
+  function called(number, images) {
+    const [label, file] = images?.about[number] ?? [];
+    return [file, label === undefined || label === null ? "" : (images.classes?.[label] ?? `class ${label}`)];
+  }
+
+  // Where a unit's map is largest: a frame round what that place of the map sees, in shares of the picture; a ring where
+  // that is not known, or is all of it.
+  function mark(said, unit, place) {
     if (!said.places) return null;
     const [rows, columns] = said.grid;
     const [row, column] = arrays.row(said.places, unit).subarray(2 * place, 2 * place + 2);
-    return {
-      x: (column + 0.5) / columns,
-      y: (row + 0.5) / rows,
-      radius: Math.max(0.07, 0.5 / Math.max(rows, columns)),
-    };
+    const frame = said.fields && { ...sees(said.fields.rows, row, "y"), ...sees(said.fields.columns, column, "x") };
+    if (frame && (frame.width < 1 || frame.height < 1)) return ["rect", frame];
+    const radius = Math.max(0.07, Math.min(0.12, 0.5 / Math.max(rows, columns)));
+    return ["circle", { cx: (column + 0.5) / columns, cy: (row + 0.5) / rows, r: radius }];
+  }
+
+  // From where to where a place sees along one axis (ReceptiveFields has the same in Python).
+  function sees(span, place, axis) {
+    const start = Math.max(0, span.last_start - span.stride * (span.places - 1 - place)) / span.pixels;
+    const end = Math.min(span.pixels, span.first_end + span.stride * place) / span.pixels;
+    return { [axis]: start, [axis === "x" ? "width" : "height"]: end - start };
   }
 
   // Values by class: the largest first for sign 1, the lowest for -1.
