@@ -130,8 +130,10 @@ def orientation(
     controls = None if compared is None else _control_table(run, compared, rules, signed)
     thresholds = _thresholds(run.names, None if control == "shuffled" else controls)
     units["tuned"] = _verdicts(units, thresholds)
+    with prepared.at_rest():  # a user's own are drawn again for it, and may draw random numbers
+        description = shown.describe()
     meta = made_from(prepared.model, run.layers) | {
-        "stimuli": shown.describe(),
+        "stimuli": description,
         "preset": preset,
         "pooling": rules.pool,
         "reduce": reduce,

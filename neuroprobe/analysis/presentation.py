@@ -122,7 +122,7 @@ class Presentation:
         """Run the network initialised anew, its batch normalisation calibrated on the stimuli."""
         fresh = replace(prepared, model=untrained(prepared.model, seed).eval())
         several = replace(self, batch_size=max(self.batch_size, 2))  # a single image has no variance
-        with fresh.precision():
+        with prepared.at_rest():  # not that of the fresh one, which would take its new statistics back
             calibrate(fresh.model, (fresh.prepared(batch.images) for batch in several.batches(prepared.device)))
         return self.run(fresh, layers)
 

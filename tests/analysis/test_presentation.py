@@ -126,6 +126,19 @@ def test_a_function_of_ones_own_is_a_stimulus_too():
     assert tuning.meta["definitions"]["curve"] == "responses as they are, at the contrast of the largest response"
 
 
+@pytest.mark.parametrize("control", [None, "untrained"])
+def test_random_textures_of_ones_own_leave_the_random_state_alone(control, left_alone):
+    def texture(orientation, number):
+        torch.manual_seed(int(orientation + number))
+        return torch.rand(32, 32)
+
+    network = neuroprobe.load_network("cnn7")
+    shown = from_function(texture, {"orientation": range(0, 180, 30), "number": [0, 1]}, 32, pooled=["number"])
+    with left_alone(network):
+        tuning = neuroprobe.orientation(network, ["relu1"], shown, control=control, permutations=10)
+    assert tuning.meta["stimuli"]["digest"] == shown.digest()
+
+
 def test_stimuli_that_only_turn_are_enough():
     shown = bars((1, SIZE, SIZE), widths=[4], lengths=[18], positions=[0], polarities=[1])
     only = from_function(
