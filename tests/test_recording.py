@@ -452,3 +452,11 @@ def test_class_means_of_photographs(resnet20, photographs):
     moments = record(resnet20, photographs, "linear", reducers="class_moments").reduced["class_moments"]["linear"]
     assert moments.count.tolist() == [200.0] * 10
     assert moments.mean.argmax(1).tolist() == list(range(10))
+
+
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_the_mean_of_bfloat16_maps_is_no_further_off_than_one_rounding(layout):
+    maps = torch.rand(3, 5, 20, 30, generator=torch.Generator().manual_seed(0)).to(torch.bfloat16, memory_format=layout)
+    means = Readout().respond(maps)
+    assert means.dtype is torch.float32
+    assert_close(means, maps.double().mean((2, 3)).float(), rtol=2**-9, atol=0)
