@@ -79,18 +79,20 @@ def first_layer_filters(
 
 
 def _filters(tuning: Tuning, model: nn.Module) -> tuple[str, str, NDArray[np.float32]]:
-    """Return the first convolution, the last measured layer that has its units, and the filters (units, C, h, w)."""
+    """Return the first convolution, the measured layer that has its units, and the filters (units, C, h, w)."""
     size = tuning.meta.get("stimuli", {}).get("size")
-    filters = first_filters(model, dry_run(model, tuple(size) if size else None))
+    found = dry_run(model, tuple(size) if size else None)
+    filters = first_filters(model, found)
     if not filters:
         raise ValueError(f"a network that begins with a convolution is wanted; {type(model).__name__} begins otherwise")
-    layer = next((name for name in reversed(filters) if name in tuning.layer_names), None)
-    if layer is None:
+    measured = [layer for layer in found if layer.name in filters and layer.name in tuning.layer_names]
+    if not measured:
         raise ValueError(
             f"filters have their units in {', '.join(filters)}, none of which was measured "
             f"({shorten(', '.join(tuning.layer_names), 60)} came): name one in orientation(model, layers)"
         )
-    return next(iter(filters)), layer, filters[layer].numpy()
+    layer = next((layer for layer in measured if layer.default), measured[-1])  # the non-linearity, where it is there
+    return next(iter(filters)), layer.name, filters[layer.name].numpy()
 
 
 def _chosen(tuning: Tuning, layer: str, units: int | Sequence[int] | pd.DataFrame | None) -> list[int]:

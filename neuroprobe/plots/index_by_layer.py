@@ -57,9 +57,7 @@ def index_by_layer(
         index: Any column of numbers; the (first) result's headline by default, such as ``gosi`` or ``si``.
         ax: Where to draw; a new figure by default.
     """
-    results = {"": result} if isinstance(result, Result) else dict(result)
-    if not results:
-        raise ValueError("there is nothing to draw: give one result, or several as name to result")
+    results = _named(result)
     index = index or next(iter(results.values())).headline
     values = pd.concat([each.numbers(index) for each in results.values()])
     depth = max(len(each.layer_names) for each in results.values())
@@ -77,6 +75,17 @@ def index_by_layer(
         axes.set_yticks([])
         in_place_of_data(axes, f"No unit has a number in {index}")
     return axes
+
+
+def _named(result: Any) -> dict[str, Result]:
+    """Return results by name, the only one without."""
+    results = {"": result} if isinstance(result, Result) else dict(result)
+    if not results:
+        raise ValueError("there is nothing to draw: give one result, or several as name to result")
+    for name, each in results.items():
+        if not isinstance(each, Result):
+            raise TypeError(f"a result with a unit table is wanted; {name!r} is {type(each).__name__}")
+    return results
 
 
 def _draw_one(axes: Axes, result: Result, index: str) -> None:

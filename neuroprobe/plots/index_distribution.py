@@ -82,8 +82,10 @@ def _control(result: Result, index: str) -> tuple[pd.Series[float] | None, str]:
 
 
 def _edges(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the edges of the bins: of 0 to 1 where all numbers lie there, else as far as they go."""
-    low, high = (0.0, 1.0) if numbers.min() >= 0 and numbers.max() <= 1 else (numbers.min(), numbers.max())
+    """Return the edges of the bins: of 0 to 1 where the numbers fill much of that, else as far as they go."""
+    low, high = numbers.min(), numbers.max()
+    if low >= 0 and 0.5 < high <= 1:
+        low, high = 0.0, 1.0
     return np.linspace(low, high if high > low else low + 1, _BINS + 1)
 
 

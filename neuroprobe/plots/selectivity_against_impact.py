@@ -28,6 +28,15 @@ def selectivity_against_impact(
 
     Impact has a logarithmic scale on both sides of a linear piece around 0, which holds at most half of the units.
 
+    Example:
+        >>> import torch, neuroprobe
+        >>> model, data = neuroprobe.load_network("cnn7"), (torch.rand(20, 3, 32, 32), torch.arange(20) % 10)
+        >>> tuning = neuroprobe.orientation(model, ["relu6"], permutations=0)
+        >>> impact = neuroprobe.unit_impact(model, data, ["relu6"])
+        >>> axes = neuroprobe.plots.selectivity_against_impact(impact, tuning.units.gosi)
+        >>> axes.get_xlabel(), axes.get_ylabel()
+        ('Selectivity (gOSI)', 'Change in loss when ablated (nats)')
+
     Args:
         impact: what ``neuroprobe.unit_impact`` found; units that were only estimated are left out.
         score: a column of another unit table, such as ``tuning.units.gosi``; units in both are drawn.

@@ -126,9 +126,10 @@ def shift_compared(
         results: name to measurement.
         ax: where to draw; a new figure by default.
     """
-    return index_by_layer(
-        {f"{name}{_decided(result)}": result for name, result in dict(results).items()}, "pearson", ax
-    )
+    labelled = {f"{name}{_decided(result)}": result for name, result in dict(results).items()}
+    axes = index_by_layer(labelled, "pearson", ax or new_axes(5, 2 + 0.12 * len(labelled)))
+    axes.autoscale(axis="y")  # not from 0: what tells results apart lies near 1
+    return axes
 
 
 def _draw_decisions(axes: Axes, shares: pd.Series[float], colour: str, reference: float) -> None:

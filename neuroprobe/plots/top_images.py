@@ -133,7 +133,7 @@ def _mark(box: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _label(axes: Axes, chosen: Sequence[tuple[str, int]], middles: Sequence[float], *, exact: bool) -> None:
     layers = {layer for layer, _ in chosen}
-    names = [f"unit {unit}" if len(layers) == 1 else f"{shorten(layer, 14)}\nunit {unit}" for layer, unit in chosen]
+    names = [f"unit {unit}" if len(layers) == 1 else f"{shorten(layer, 17)}\nunit {unit}" for layer, unit in chosen]
     axes.set_yticks(middles, names)
     axes.set_xticks([])
     axes.tick_params(length=0)

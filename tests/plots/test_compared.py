@@ -46,6 +46,8 @@ def test_more_results_than_colours_have_other_marks():
 def test_nothing_to_draw_is_an_error_and_no_numbers_are_said():
     with pytest.raises(ValueError, match="nothing to draw"):
         plots.index_by_layer({})
+    with pytest.raises(TypeError, match="unit table is wanted; 'table' is DataFrame"):
+        plots.index_by_layer({"table": planted(["a"]).units})
     silent = planted(["a", "b"])
     silent.units["gosi"] = np.nan
     for drawn in (silent, {"Silent": silent}):

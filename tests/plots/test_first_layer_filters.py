@@ -77,6 +77,11 @@ def test_units_and_axes_may_be_chosen(trained_tuning, cnn7):
         plots.first_layer_filters(trained_tuning, cnn7, trained_tuning.top("relu2", 1))
 
 
+def test_the_non_linearity_is_taken_where_several_layers_have_the_units(cnn7):
+    tuning = neuroprobe.orientation(cnn7, ["conv1", "relu1", "bn1"], permutations=0, progress=False)
+    assert plots.first_layer_filters(tuning, cnn7, 0).get_title() == "Filters of conv1, tuning of relu1 (unit, gOSI)"
+
+
 def test_what_has_no_first_filters_is_an_error(cnn7):
     flat = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 4), nn.ReLU())
     with pytest.raises(ValueError, match="begins with a convolution is wanted; Sequential begins otherwise"):

@@ -58,6 +58,8 @@ def test_an_index_without_a_control_and_beyond_0_to_1_has_its_own_range():
     bandwidth = planted(["a"], control=False).units["bandwidth"]
     assert (edges[0], edges[-1]) == (bandwidth.min(), bandwidth.max())
     assert len(axes.patches) == 2
+    _, edges, _ = plots.index_distribution(of_classes([0.01, 0.2], [0.0, 0.1])).patches[0].get_data()
+    assert (edges[0], edges[-1]) == (0, 0.2)
 
 
 def test_layers_without_numbers_are_empty_and_a_network_without_any_says_so():
