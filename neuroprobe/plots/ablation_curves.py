@@ -6,19 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neuroprobe.plots.style import (
-    BLUE,
-    GREEN,
-    GREY,
-    INK,
-    PURPLE,
-    VERMILION,
-    layer_ticks,
-    new_axes,
-    plain_numbers,
-    shorten,
-    styled,
-)
+from neuroprobe.plots.layer_axes import layer_ticks
+from neuroprobe.plots.style import BLUE, GREEN, GREY, INK, PURPLE, VERMILION, new_axes, plain_numbers, shorten, styled
 from neuroprobe.results import named
 
 if TYPE_CHECKING:

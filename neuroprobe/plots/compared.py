@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuroprobe.plots.style import COLOURS, GREY, layer_ticks
+from neuroprobe.plots.layer_axes import layer_ticks
+from neuroprobe.plots.style import COLOURS, GREY
 from neuroprobe.results import quartiles
 
 if TYPE_CHECKING:

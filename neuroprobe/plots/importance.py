@@ -8,7 +8,8 @@ import numpy as np
 
 from neuroprobe.analysis.rank_agreement import POOLED
 from neuroprobe.plots.index_by_layer import index_by_layer
-from neuroprobe.plots.style import COLOURS, GREY, INK, LABELS, layer_ticks, new_axes, styled
+from neuroprobe.plots.layer_axes import layer_ticks
+from neuroprobe.plots.style import COLOURS, GREY, INK, LABELS, new_axes, styled
 from neuroprobe.results import by_layer
 
 if TYPE_CHECKING:

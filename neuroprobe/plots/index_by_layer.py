@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from neuroprobe.plots.compared import draw_compared
+from neuroprobe.plots.layer_axes import layer_ticks
 from neuroprobe.plots.style import (
     BLUE,
     GREY,
@@ -17,7 +18,6 @@ from neuroprobe.plots.style import (
     SKY,
     VERMILION,
     in_place_of_data,
-    layer_ticks,
     legend_above,
     new_axes,
     plain_numbers,

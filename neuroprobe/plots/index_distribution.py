@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from neuroprobe.plots.layer_axes import has_rows, layer_rows
 from neuroprobe.plots.style import (
     BLUE,
     INK,
     LABELS,
     SKY,
     VERMILION,
-    has_rows,
     in_place_of_data,
-    layer_rows,
     legend_above,
     new_axes,
     plain_numbers,

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroprobe.plots.index_by_layer import index_by_layer
+from neuroprobe.plots.layer_axes import layer_ticks
 from neuroprobe.plots.preferred_orientations import draw_roses
 from neuroprobe.plots.style import (
     BLUE,
     GREY,
-    layer_ticks,
     legend_above,
     new_figure,
     panel_letter,

@@ -6,18 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuroprobe.plots.style import (
-    BLUE,
-    INK,
-    LABELS,
-    SEQUENTIAL,
-    in_place_of_data,
-    layer_notes,
-    layer_ticks,
-    new_axes,
-    plain_numbers,
-    styled,
-)
+from neuroprobe.plots.layer_axes import layer_notes, layer_ticks
+from neuroprobe.plots.style import BLUE, INK, LABELS, SEQUENTIAL, in_place_of_data, new_axes, plain_numbers, styled
 from neuroprobe.results import SELECTIVE
 
 if TYPE_CHECKING:

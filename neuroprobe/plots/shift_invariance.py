@@ -9,12 +9,12 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 
 from neuroprobe.plots.index_by_layer import index_by_layer
+from neuroprobe.plots.layer_axes import layer_ticks
 from neuroprobe.plots.style import (
     BLUE,
     LABELS,
     VERMILION,
     in_place_of_data,
-    layer_ticks,
     legend_above,
     new_axes,
     new_figure,

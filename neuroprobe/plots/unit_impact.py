@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
 from neuroprobe.plots.index_by_layer import draw_quartiles, draw_units
+from neuroprobe.plots.layer_axes import layer_ticks
 from neuroprobe.plots.overview import title
 from neuroprobe.plots.style import (
     BLUE,
@@ -15,7 +16,6 @@ from neuroprobe.plots.style import (
     INK,
     LABELS,
     VERMILION,
-    layer_ticks,
     legend_above,
     new_axes,
     new_figure,

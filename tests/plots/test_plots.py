@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from planted_tuning import ORIENTATIONS, planted
 
 from neuroprobe import plots
-from neuroprobe.plots.style import as_img, layer_ticks, new_axes, shorten
+from neuroprobe.plots.style import as_img, new_axes, shorten
 from neuroprobe.results import Tuning
 from neuroprobe.stimuli import gratings
 
@@ -142,13 +142,6 @@ def test_overview_of_a_silent_network_draws_no_examples():
     one = planted(["fc"], units=6)
     silent = Tuning(one.units.iloc[[5]], {"fc": one.curves["fc"].isel(unit=[5])}, one.meta)
     assert as_img(plots.overview(silent)).startswith("<img")
-
-
-def test_layers_without_room_for_names_are_numbered():
-    axes = Figure((3, 2)).add_subplot()
-    layer_ticks(axes, [f"layer{i}" for i in range(40)])
-    assert [text.get_text() for text in axes.get_xticklabels()] == ["1", "10", "20", "30", "40"]
-    assert axes.get_xlabel() == "Layer, in order of execution"
 
 
 def test_long_names_keep_their_end_and_dollars_open_no_formula():

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from neuroprobe.plots.style import layer_notes, layer_rows, legend_above, spread, styled, symmetric_log
+from neuroprobe.plots.style import legend_above, spread, styled, symmetric_log
 
 
 @pytest.fixture
@@ -24,14 +24,6 @@ def test_a_legend_has_as_many_columns_as_fit(axes, labels, columns):
 def test_nothing_labelled_has_no_legend(axes):
     legend_above(axes)
     assert axes.get_legend() is None
-
-
-def test_layers_without_room_are_numbered_along_both_axes(axes):
-    layers = [f"layer{number}" for number in range(40)]
-    layer_rows(axes, layers)
-    assert [text.get_text() for text in axes.get_yticklabels()] == ["1", "10", "20", "30", "40"]
-    layer_notes(axes, [str(number) for number in range(40)], "Units")
-    assert [text.get_text() for text in axes.texts] == ["0", "9", "19", "29", "39", "Units"]
 
 
 def test_the_users_axes_take_our_look_and_the_users_settings_stay(axes):
