@@ -109,7 +109,7 @@ class Content:
         if self.data is None or not numbers:
             return None
         wanted = np.unique(np.concatenate(numbers, axis=None)).tolist()
-        counts = [result.meta.get("images") for result in self.joined.results if isinstance(result, Recording)]
-        shape = self.insight.image_shape
+        said = next(result.meta for result in self.joined.results if isinstance(result, Recording))
+        how: Any = {"count": said.get("images"), "classes": said.get("classes"), "shape": self.insight.image_shape}
         with random_state_kept(torch.device("cpu")):  # a user's data set may draw from it
-            return write_photographs(self.data, wanted, folder, count=counts[0], shape=shape, progress=self.progress)
+            return write_photographs(self.data, wanted, folder, progress=self.progress, **how)

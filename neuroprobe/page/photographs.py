@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -25,9 +25,10 @@ def write_photographs(
     wanted: Iterable[int],
     folder: Path,
     *,
-    count: int | None,
-    shape: tuple[int, int, int] | None,
-    progress: bool,
+    count: int | None = None,
+    classes: Sequence[str] | None = None,
+    shape: tuple[int, int, int] | None = None,
+    progress: bool = True,
 ) -> dict[str, Any]:
     """Write the images of these numbers and say of each what it is; one that the data have not is left out.
 
@@ -36,6 +37,7 @@ def write_photographs(
         wanted: numbers of images, counted from 0 as they come.
         folder: where the pictures go, ``photo-7.jpg``.
         count: how many images were recorded, where that is known.
+        classes: their names, where the data do not tell them.
         shape: (C, H, W) that the network saw photographs of a folder in; None for as they are.
         progress: show a bar on a terminal.
 
@@ -52,7 +54,7 @@ def write_photographs(
             as_picture(_small(image)).save(folder / f"photo-{number}.{ending}", quality=85)
             about[number] = [label, _name(images, number)]
             bar.update()
-    return {"file": {"ending": ending}, "classes": images.classes, "about": about}
+    return {"file": {"ending": ending}, "classes": images.classes or classes, "about": about}
 
 
 def source(said: str) -> str:

@@ -89,8 +89,8 @@ class Stream(IterableDataset):
         return ((image, number % 3) for number, image in enumerate(self.images))
 
 
-def written(data, numbers, folder, *, count=None, shape=None):
-    return write_photographs(data, numbers, folder, count=count, shape=shape, progress=False)
+def written(data, numbers, folder, **how):
+    return write_photographs(data, numbers, folder, progress=False, **how)
 
 
 @pytest.mark.parametrize("kind", ["tensors", "stream"])
@@ -99,6 +99,7 @@ def test_each_image_is_written_once_under_its_number(kind, tmp_path, photos):
     said = written(data, [5, 1, 1], tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photo-1.png", "photo-5.png"]
     assert said["about"] == {1: [1, None], 5: [2, None]}
+    assert said["classes"] is None
     pixels = np.asarray(opened(tmp_path / "photo-5.png"))
     np.testing.assert_array_equal(pixels, photos[0][5].permute(1, 2, 0).mul(255).round().numpy())
 
@@ -108,7 +109,7 @@ def test_a_photograph_of_a_folder_has_its_file_and_class_and_the_size_the_networ
         (tmp_path / "data" / name).mkdir(parents=True)
         Image.new("RGB", (40, 30), "red").save(tmp_path / "data" / name / f"{name} <1>.png")
     (tmp_path / "out").mkdir()
-    said = written(tmp_path / "data", [1], tmp_path / "out", shape=(3, 20, 20))
+    said = written(tmp_path / "data", [1], tmp_path / "out", shape=(3, 20, 20), classes=["told", "elsewhere"])
     assert said["about"] == {1: [1, "dogs <1>.png"]}
     assert said["classes"] == ("cats", "dogs")
     assert opened(tmp_path / "out" / "photo-1.png").size == (20, 20)

@@ -26,7 +26,6 @@ const grid = (() => {
     scroller.addEventListener("scroll", () => requestAnimationFrame(() => drawRows(false)), { passive: true });
     new ResizeObserver(() => drawRows(false)).observe(scroller);
     table.addEventListener("keydown", pressed);
-    table.addEventListener("focus", () => drawRows(true));
     body.addEventListener("click", clicked);
     columnChooser();
   }

@@ -131,5 +131,5 @@ const tuning = (() => {
     return found.sort((a, b) => place(a) - place(b)).map(words);
   }
 
-  return { section };
+  return { section, fitted };
 })();
