@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from zlib import crc32
 
 import torch
 from torch import Tensor
 
+from neuroprobe.adding import with_added
 from neuroprobe.reducers import Observed
 
 _DONOR_VALUES, _MOST_DONORS = 2**26, 128  # values that a layer's donors may hold together; donors
@@ -29,6 +31,9 @@ class MapMoments:
         self._values += len(maps)
         self._sum = self._sum.to(maps.device) + maps.sum(0)
         self._squares = self._squares.to(maps.device) + maps.square().sum(0)
+
+    def __add__(self, other: MapMoments) -> MapMoments:
+        return with_added(self, other, "_values", "_sum", "_squares")
 
     @property
     def mean(self) -> Tensor:
@@ -54,8 +59,16 @@ class Donors:
     def add(self, seen: Observed) -> None:
         """Add one batch, whose images go by their keys."""
         maps = seen.maps.cpu()
-        maps = maps.clone() if self._maps is None else torch.cat([self._maps, maps])
-        keys, places = torch.cat([self._keys, seen.images]).unique(return_inverse=True)
+        self._take(maps.clone() if self._maps is None else torch.cat([self._maps, maps]), seen.images)
+
+    def __add__(self, other: Donors) -> Donors:
+        both = copy(self)
+        both._take(torch.cat([maps for maps in (self._maps, other._maps) if maps is not None]), other._keys)
+        return both
+
+    def _take(self, maps: Tensor, keys: Tensor) -> None:
+        """Keep the maps whose keys come first, of those that were there and some more behind them."""
+        keys, places = torch.cat([self._keys, keys]).unique(return_inverse=True)
         most = max(2, min(_MOST_DONORS, _DONOR_VALUES // maps[0].numel()))
         first = [int((places == place).nonzero()[0]) for place in range(min(most, len(keys)))]
         self._maps, self._keys = maps[first], keys[:most]

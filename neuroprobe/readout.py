@@ -130,6 +130,12 @@ class Rectifier:
         # to ask a GPU would wait for it; on a CPU the answer saves a copy of the map
         return maps.clamp_min(0) if maps.is_cuda or lowest < 0 else maps
 
+    def __add__(self, other: Rectifier) -> Rectifier:
+        """Return one that has seen what both have."""
+        both = Rectifier(clip=self._clip)
+        both._lowest = {name: torch.minimum(lowest, other._lowest[name]) for name, lowest in self._lowest.items()}
+        return both
+
     def is_signed(self, layer: Layer) -> bool:
         """Whether any value of the layer so far was below zero."""
         return bool(self._lowest[layer.name] < 0)

@@ -65,3 +65,13 @@ def test_two_different_images_are_needed(maps):
     donors = added(Donors(per_position=False), maps, torch.zeros(IMAGES, dtype=torch.long), [12])
     with pytest.raises(ValueError, match="data with two different images are wanted"):
         donors.given([0], torch.arange(3), 0)
+
+
+@pytest.mark.parametrize("kind", [MapMoments, Donors])
+def test_statistics_of_two_sets_of_images_add_up(maps, kind):
+    keys = torch.randperm(IMAGES, generator=torch.Generator().manual_seed(1))
+    whole = added(kind(per_position=True), maps, keys, [IMAGES])
+    parts = [added(kind(per_position=True), maps[part], keys[part], [6]) for part in (slice(6), slice(6, None))]
+    both = parts[0] + parts[1]
+    for name, value in vars(whole).items():
+        assert_close(getattr(both, name), value)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neuroprobe.adding import with_added
 from neuroprobe.analysis.indices import Floats
 
 
@@ -69,6 +70,10 @@ class Bootstrap:
         summing = torch.from_numpy(members).to(losses)
         for sums, values in zip(self._sums, (losses, correct), strict=True):
             sums[seen] += (summing @ values.to(losses) @ self._weights).double()
+
+    def __add__(self, other: Bootstrap) -> Bootstrap:
+        """Return the replicates over both sets of images."""
+        return with_added(self, other, "_images", "_sums")
 
     @property
     def loss(self) -> Floats:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from neuroprobe.adding import with_added
 from neuroprobe.addresses import Layer
 from neuroprobe.answers import logits_of
 from neuroprobe.reducers import Observed
@@ -40,6 +41,10 @@ class ClassCorrelation:
             product = responses.T @ probabilities
             self._units[name] = _sums(responses) + self._units.get(name, 0)
             self._products[name] = product + self._products.get(name, 0)
+
+    def __add__(self, other: ClassCorrelation) -> ClassCorrelation:
+        """Return what both sets of images gave."""
+        return with_added(self, other, "_units", "_products", "_classes", "_images")
 
     def responds(self, layer: str) -> Tensor:
         """Whether each unit gave any response, (units,)."""

@@ -97,6 +97,19 @@ class Halves:
         parts = [getattr(moments, name).cpu() for name in ("count", "mean", "sum_sq_dev")]
         return cls(*(ClassMoments(*(part[half::2] for part in parts)) for half in (0, 1)))
 
+    def __add__(self, later: Halves) -> Halves:
+        """Return the halves of these images and of more that come after them.
+
+        Where these are an odd number of a class, its turns go on with the other half.
+        """
+        odd = np.resize(self.images % 2 == 1, len(later.images))
+        odd[len(self.images) :] = False
+        same, other = ~torch.from_numpy(odd), torch.from_numpy(odd)
+        return Halves(
+            self.even + _of_classes(later.even, same) + _of_classes(later.odd, other),
+            self.odd + _of_classes(later.odd, same) + _of_classes(later.even, other),
+        )
+
     @cached_property
     def _whole(self) -> ClassMoments:
         return self.even + self.odd
@@ -135,3 +148,9 @@ class Halves:
         """Return the class means in either half, each (classes, units), of the classes that both have."""
         both = np.flatnonzero(self.odd.count.numpy())  # a class's first image is in the even half
         return self.even.mean.numpy()[both], self.odd.mean.numpy()[both]
+
+
+def _of_classes(moments: ClassMoments, classes: Tensor) -> ClassMoments:
+    """Return moments without the images of other classes; ``classes`` says which are kept."""
+    kept = classes[: len(moments.count)].double()
+    return ClassMoments(moments.count * kept, moments.mean * kept[:, None], moments.sum_sq_dev * kept[:, None])

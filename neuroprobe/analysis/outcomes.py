@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from neuroprobe.adding import with_added
 from neuroprobe.analysis.indices import Floats
 from neuroprobe.answers import labels_among
 from neuroprobe.data import Batch
@@ -78,6 +79,10 @@ class Outcomes:
         self._correct[list(rows)] += correct.double() @ F.one_hot(self._labels, logits.shape[2]).double()
         if self._bootstrap is not None:
             self._bootstrap.add(rows, losses, correct)
+
+    def __add__(self, other: Outcomes) -> Outcomes:
+        """Return the outcomes over both sets of images; the bootstrap is added apart."""
+        return with_added(self, other, "_images", "_losses", "_correct")
 
     @property
     def images(self) -> NDArray[np.int64]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from neuroprobe.adding import with_added
 from neuroprobe.addresses import Layer
 from neuroprobe.analysis.attribution import refuse_skipped
 from neuroprobe.answers import logits_of
@@ -59,6 +60,11 @@ class UnitTotals:
                 )
             key = method, layer.name
             self.sums[key] = total + self.sums.get(key, 0)
+
+    def __add__(self, other: UnitTotals) -> UnitTotals:
+        """Return the totals over both sets of images."""
+        peaks = {name: torch.maximum(peak, other.peaks[name]) for name, peak in self.peaks.items()}
+        return replace(with_added(self, other, "images", "sums"), peaks=peaks)
 
     def table(self) -> pd.DataFrame:
         """Return the unit table."""

@@ -57,3 +57,10 @@ def test_a_network_may_answer_with_several_tensors(drawn):
     correlation(LAYER, SimpleNamespace(responses=responses))
     correlation.output({"logits": logits, "features": responses})
     assert_close(correlation.pearson("relu"), correlation_of(*drawn).pearson("relu"))
+
+
+def test_correlations_of_two_sets_of_images_add_up(drawn):
+    parts = [correlation_of(*(values[part] for values in drawn), cuts=(15,)) for part in (slice(15), slice(15, None))]
+    both, whole = parts[0] + parts[1], correlation_of(*drawn)
+    assert_close(both.pearson("relu"), whole.pearson("relu"))
+    assert torch.equal(both.responds("relu"), whole.responds("relu"))

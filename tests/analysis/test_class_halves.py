@@ -84,3 +84,26 @@ def test_absent_classes_are_left_out_and_single_images_of_the_halves():
     assert halves.images.tolist() == [0, 2, 0, 0, 2, 0, 1]
     even, odd = halves.apart()
     assert (even.ravel().tolist(), odd.ravel().tolist()) == ([0, 2], [1, 3])
+
+
+@pytest.mark.parametrize("cuts", [(20, 40), (7, 1, 52), (1,) * 60])
+def test_halves_of_images_that_follow_one_another_add_up(seen, cuts):
+    responses, labels = seen
+
+    def halves(part, of_labels):
+        tally = ClassTally()
+        batch = Labelling().with_halves(Batch(torch.zeros(len(part), 1, 1, 1), of_labels, torch.arange(len(part))))
+        tally(observed(part, batch.labels))
+        return Halves.of(tally.state)
+
+    both = reduce(add, map(halves, responses.split(cuts), labels.split(cuts)))
+    whole = halves(responses, labels)
+    for half in ("even", "odd"):
+        np.testing.assert_array_equal(trimmed(getattr(both, half)).count, trimmed(getattr(whole, half)).count)
+        assert_close(vars(trimmed(getattr(both, half))), vars(trimmed(getattr(whole, half))))
+
+
+def trimmed(moments):
+    """Leave out the classes behind the last with an image: how many of those there are hangs on the cuts."""
+    last = int(moments.count.nonzero().max()) + 1
+    return ClassMoments(moments.count[:last], moments.mean[:last], moments.sum_sq_dev[:last])

@@ -99,3 +99,16 @@ def test_a_second_pass_adds_trials_and_counts_no_image_twice(logits):
     one_pass = seen(LABELS, logits[:3])
     for name in ("images", "loss", "accuracy"):
         np.testing.assert_array_equal(getattr(two_passes, name), getattr(one_pass, name))
+
+
+def test_outcomes_of_two_sets_of_images_add_up(logits):
+    bootstraps = [Bootstrap([[0], [1, 2], [4]]) for _ in range(3)]
+    whole = seen(LABELS, logits, cuts=(0, 25), bootstrap=bootstraps[0])
+    parts = seen(LABELS[:25], logits[:, :25], bootstrap=bootstraps[1]), Outcomes(4, bootstraps[2])
+    parts[1].intact(batch_of(LABELS[25:], 25), logits[0, 25:])
+    parts[1].held(range(4), logits[1:, 25:])
+    both, replicates = parts[0] + parts[1], bootstraps[1] + bootstraps[2]
+    assert both.loss == pytest.approx(whole.loss, rel=1e-12)
+    assert (both.class_accuracy == whole.class_accuracy).all()
+    assert replicates.loss == pytest.approx(bootstraps[0].loss, rel=1e-5)  # summed in single precision within a batch
+    assert parts[0].images.sum() == 25
