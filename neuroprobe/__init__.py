@@ -24,7 +24,7 @@ _HOMES = {
     "load": "results",
     "atlas": "page.atlas",
 }
-_SUBMODULES = ("data", "networks", "plots", "reducers", "results", "stimuli")
+_SUBMODULES = ("data", "distributed", "networks", "plots", "reducers", "results", "stimuli")
 
 __all__ = [*_HOMES, *_SUBMODULES]
 

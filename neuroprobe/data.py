@@ -7,25 +7,33 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from zlib import crc32
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import (
+    BatchSampler,
     DataLoader,
     Dataset,
+    DistributedSampler,
     IterableDataset,
     RandomSampler,
     Sampler,
+    SequentialSampler,
     TensorDataset,
     default_collate,
 )
 
+from neuroprobe.distributed import ALL, Part, agree, look_out, processes
+
+Value = TypeVar("Value")
 Data = Tensor | tuple[Tensor, Tensor] | Dataset[Any] | DataLoader[Any] | str | Path
 _RANGE_SLACK = 1e-4  # resizing and decoding may overshoot [0, 1] by rounding
 _BATCH_PIXELS = 2**20  # a batch of this many pixels keeps two cores busy and the maps of wide networks within 1 GB
 _MOST_IMAGES = 256
+_GLIMPSED = 16  # images
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,10 +55,12 @@ class Images:
     classes: tuple[str, ...] | None  # names, where known
     source: str  # what it was made from, for a result's meta
     start: tuple[int, int] = (0, 0)  # batches and images that were left out
+    part: Part = ALL  # that falls to this of several processes
 
     def __iter__(self) -> Iterator[Batch]:
         skipped, first = self.start
         for drawn, item in enumerate(self.loader, start=skipped + 1):
+            look_out()
             images, labels = _images_and_labels(item)
             check_images(images, any_range=self.any_range, first=first)
             if labels is not None:
@@ -83,6 +93,32 @@ class Images:
         else:
             rest = _like(loader, batch_sampler=_Rest(loader.batch_sampler, batches))
         return replace(self, loader=rest, start=(batches, images))
+
+    def shared(self) -> Images:
+        """Return the part of the images that falls to this process; all, where it is alone.
+
+        Raises:
+            ValueError: if several processes cannot share them, since they do not come in a known order.
+        """
+        if processes()[1] == 1:
+            return self
+        loader = self.loader
+        in_order = type(loader.batch_sampler) is BatchSampler and type(loader.sampler) is SequentialSampler
+        if not (in_order and self.starts_anywhere):
+            raise ValueError(
+                "several processes share a data set of known length and order, and a stream or a DataLoader with a "
+                "sampler of its own is neither: pass the Dataset, or measure in one process, inside "
+                "neuroprobe.distributed.alone()"
+            )
+        agree("images", f"{self.count} in batches of {loader.batch_size}{_glimpse(loader.dataset)}")
+        part, size = Part.of(len(loader)), loader.batch_size or 1
+        numbers = range(self.count or 0)[part.batches.start * size : part.batches.stop * size]
+        start = (part.batches.start, part.batches.start * size)
+        return replace(self, loader=_like(loader, sampler=numbers, batch_size=size), start=start, part=part)
+
+    def pooled(self, value: Value) -> Value:
+        """Return what all processes made of their parts of the images, added up; the value itself, of all images."""
+        return self.part.pooled(value)
 
     def alone(self, numbers: Sequence[int]) -> Iterator[Any]:
         """Yield what the loader makes of some items of its data set, each alone."""
@@ -177,9 +213,18 @@ def _check_axes(images: Any) -> None:
         raise ValueError(f"images must be a tensor (N, C, H, W); {came} came")
 
 
+def _glimpse(dataset: Any) -> str:
+    """Return a checksum of some images of tensors: drawn at random, they would differ between processes."""
+    if not isinstance(dataset, _Tensors):
+        return ""
+    some = dataset.tensors[0][:: max(1, len(dataset) // _GLIMPSED)]
+    return f" with checksum {crc32(some.contiguous().numpy(force=True).tobytes()):x}"
+
+
 def _in_order(loader: DataLoader[Any]) -> DataLoader[Any]:
     """Return a loader that does not shuffle, so that images have their numbers in the data set."""
-    if type(loader.sampler) is not RandomSampler or loader.sampler.replacement or loader.batch_size is None:
+    shuffled = type(loader.sampler) is RandomSampler and not loader.sampler.replacement
+    if loader.batch_size is None or not (shuffled or type(loader.sampler) is DistributedSampler):
         return loader
     return _like(loader, batch_size=loader.batch_size, drop_last=loader.drop_last)
 

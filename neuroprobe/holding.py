@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from neuroprobe.addresses import Layer
-from neuroprobe.data import Batch
+from neuroprobe.data import Batch, Images
 from neuroprobe.map_statistics import Donors, MapMoments
 from neuroprobe.preparation import Preparation
 from neuroprobe.readout import Readout, one_of
@@ -104,7 +104,7 @@ class Holder:
         cls,
         holding: Holding,
         prepared: Preparation,
-        data: Iterable[Batch],
+        data: Images,
         layers: Sequence[str],
         *,
         unit_axis: Mapping[str, int] | None = None,
@@ -121,7 +121,7 @@ class Holder:
             statistics[layer.name].add(seen)
 
         observe(prepared, images, layers, [see], everything, unit_axis=unit_axis, progress=progress)
-        return cls(holding, statistics)
+        return cls(holding, data.pooled(statistics))
 
     def held(self, layer: Layer, output: Tensor, units: Sequence[int], keys: Sequence[int]) -> Tensor:
         """Return a copy of a layer's output (images first) with some units held."""

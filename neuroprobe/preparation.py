@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -13,8 +14,10 @@ from torch import Tensor, nn
 
 from neuroprobe.addresses import DRY_RUN_IMAGES, Layer, find_layers, with_unit_axes
 from neuroprobe.data import Data, Images, open_images
+from neuroprobe.distributed import agree
 from neuroprobe.models import at_rest, device_of, dtype_of, forward_explained, unwrap
 from neuroprobe.networks.expected import IMAGENET_MEAN, IMAGENET_STD, Expected, expected_input
+from neuroprobe.provenance import weights_digest
 from neuroprobe.saying import say_once
 
 Preprocess = Callable[[Tensor], Tensor]
@@ -87,6 +90,7 @@ def prepare(
     target = torch.empty(0, device=device).device if device is not None else device_of(model)
     if target != device_of(model):
         model = copy.deepcopy(model).to(target)
+    agree("weights (load the same, or seed what makes the network)", partial(weights_digest, model))
     expected = expected_input(model)
     own = dtype in (None, dtype_of(model))
     if not own and dtype not in (torch.bfloat16, torch.float16):

@@ -6,8 +6,10 @@ import sys
 
 from tqdm.std import tqdm
 
+from neuroprobe.distributed import is_first
+
 
 def progress_bar(what: str, total: int | None, *, shown: bool, done: int = 0) -> tqdm[None]:
     """Return a bar that counts images from those ``done``, hidden where nobody watches the screen."""
-    watched = sys.stderr.isatty() or "ipykernel" in sys.modules
-    return tqdm(total=total, initial=done, desc=what, unit=" images", disable=not (shown and watched), leave=False)
+    shown = shown and is_first() and (sys.stderr.isatty() or "ipykernel" in sys.modules)
+    return tqdm(total=total, initial=done, desc=what, unit=" images", disable=not shown, leave=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from neuroprobe import store
 from neuroprobe.addresses import Layer, choose
 from neuroprobe.data import Batch, Data, Images
+from neuroprobe.distributed import by_first, together
 from neuroprobe.identity import recording_identity
 from neuroprobe.models import reading
 from neuroprobe.preparation import Preparation, Preprocess, prepare
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 _OF_UNITS = ""  # the reducer behind the unit table, which nobody has named
 
 
+@together
 def record(
     model: nn.Module,
     data: Data,
@@ -96,12 +99,16 @@ def record(
     images = prepared.open(data, batch_size=batch_size)
     readout = Readout(reduce, tokens)
     summing = {**({} if reducers is None else named_reducers(reducers)), _OF_UNITS: _moments_over_images}
-    how: dict[str, Any] = {"unit_axis": unit_axis, "total": images.count, "progress": progress}
+    how: dict[str, Any] = {"unit_axis": unit_axis, "progress": progress}
     if out is not None:
         asked = {"layers": layers, "unit_axis": unit_axis, "preprocess": preprocess, "reducers": reducers}
-        return _on_disk(Path(out).expanduser().resolve(), prepared, images, readout, summing, asked, **how)
-    summed, kept = Summed(summing), Kept(images.count)
+        place, how["total"] = Path(out).expanduser().resolve(), images.count
+        stream = partial(_on_disk, place, prepared, images, readout, summing, asked, **how)
+        return by_first(stream, partial(load_recording, place))
+    images = images.shared()
+    summed, kept, how["total"] = Summed(summing), Kept(images.count), images.count
     found = observe(prepared, images, layers, [summed, kept] if reducers is None else [summed], readout, **how)
+    summed.states, kept = images.pooled((summed.states, kept))
     curves = {layer.name: labelled(layer.name, kept.responses(layer)) for layer in found} if reducers is None else {}
     return _recording(prepared, images, found, readout, summed, curves)
 
@@ -198,6 +205,14 @@ class Kept:
             table = self._tables[layer.name] = roomier
         table[start:end] = new
         self._filled[layer.name] = end
+
+    def __add__(self, later: Kept) -> Kept:
+        """Return the responses to these images and to more that come after them."""
+        both = Kept(None)
+        for name, count in self._filled.items():
+            rows = [self._tables[name][:count], later._tables[name][: later._filled[name]]]
+            both._tables[name], both._filled[name] = torch.cat(rows), count + later._filled[name]
+        return both
 
     def responses(self, layer: Layer) -> NDArray[np.float32]:
         """Return a layer's responses, (images, units), or whole maps (images, units, *grid)."""

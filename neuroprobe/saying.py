@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 from functools import cache
 
+from neuroprobe.distributed import is_first
+
 _log = logging.getLogger("neuroprobe")
 
 
 @cache
 def say_once(message: str) -> None:
-    """Log a warning, the first time only."""
-    _log.warning(message)
+    """Log a warning, the first time and in the first process only."""
+    if is_first():
+        _log.warning(message)

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroprobe.distributed import ALL, Part
 from neuroprobe.reducers import Observed
 
 _BLOCK_NUMBERS = 2**21  # responses read back at a time: 8 MiB, a few times that while they are ranked
@@ -69,14 +70,24 @@ class Spool:
         self._pieces.append(_Piece(self.bytes, images))
         self.bytes += by_unit.nbytes
 
-    def blocks(self) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        """Yield which units, and their responses (units, images), in blocks that hardly grow with the images."""
-        size = max(1, _BLOCK_NUMBERS // sum(piece.images for piece in self._pieces))
-        for first in range(0, self._units, size):
-            last = min(first + size, self._units)
-            yield slice(first, last), np.concatenate([self._part(piece, first, last) for piece in self._pieces], axis=1)
+    def blocks(self, part: Part = ALL) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Yield which units, and their responses (units, images), in blocks that hardly grow with the images.
 
-    def _part(self, piece: _Piece, first: int, last: int) -> NDArray[np.float32]:
+        Of several processes that each have a ``part`` of the images, each yields a share of the units, for all images.
+        """
+        size = max(1, _BLOCK_NUMBERS // part.pooled(sum(piece.images for piece in self._pieces)))
+        blocks = [slice(first, min(first + size, self._units)) for first in range(0, self._units, size)]
+        for first in range(0, len(blocks), part.processes):
+            at_once = blocks[first : first + part.processes]
+            rows = part.pooled(tuple(self._rows(block) for block in at_once))
+            if part.process < len(at_once):
+                yield at_once[part.process], np.concatenate(rows[part.process], axis=1)
+
+    def _rows(self, units: slice) -> list[NDArray[np.float32]]:
+        """Return what each piece has of some units."""
+        return [self._read(piece, units.start, units.stop) for piece in self._pieces]
+
+    def _read(self, piece: _Piece, first: int, last: int) -> NDArray[np.float32]:
         part = np.empty((last - first, piece.images), np.float32)
         self._file.seek(piece.start + first * piece.images * part.itemsize)
         self._file.readinto(part.data)  # type: ignore[attr-defined]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuroprobe import unfinished
+from neuroprobe.distributed import is_first
 from neuroprobe.folders import move_whole, moved_when_whole
 from neuroprobe.packing import VALUES, Contents
 from neuroprobe.shards import Shards, write_metadata, write_responses
@@ -27,11 +28,12 @@ _ROOT = Path("zarr.json")  # the file that makes a store of a folder, and holds 
 
 
 def write(contents: Contents, path: str | Path, *, overwrite: bool = False) -> Path:
-    """Write a result's contents to ``path`` and return where they lie."""
+    """Write a result's contents to ``path`` and return where they lie; of several processes the first does it."""
     place = Path(path).expanduser().resolve()
-    refuse_to_clobber(place, overwrite=overwrite)
-    with moved_when_whole(place) as partial:
-        _write_tree(contents, partial)
+    if is_first():
+        refuse_to_clobber(place, overwrite=overwrite)
+        with moved_when_whole(place) as partial:
+            _write_tree(contents, partial)
     return place
 
 

@@ -27,6 +27,7 @@ from neuroprobe.analysis.unit_sets import (
     set_sizes,
 )
 from neuroprobe.data import Data, Images
+from neuroprobe.distributed import together
 from neuroprobe.holding import Holding
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.readout import Readout, Tokens, one_of, whole_number
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@together
 def ablation(
     model: nn.Module,
     data: Data,
@@ -115,7 +117,7 @@ def ablation(
     whole_number("seed", seed)
     holding = Holding(value=value, site=site, per_position=per_position, scale=scale, seed=seed)
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
-    images = prepared.open(data, batch_size=batch_size)
+    images = prepared.open(data, batch_size=batch_size).shared()
     found = found_layers(prepared, images, unit_axis)
     scored = scored_units(scores, found, layers)
     how: dict[str, Any] = {"unit_axis": unit_axis, "progress": progress}
@@ -153,7 +155,8 @@ def _strata(prepared: Preparation, images: Images, units: pd.Index[Any], readout
     """Record each unit's mean response over the data, and number the strata of like ones, (units,)."""
     layers, moments = units.get_level_values("layer"), Summed({"moments": Moments.of})
     observe(prepared, images, list(layers.unique()), [moments], readout, total=images.count, **how)
-    means = {name: state.mean.cpu().numpy() for name, state in moments.states["moments"].items()}
+    states = images.pooled(moments.states)["moments"]
+    means = {name: state.mean.cpu().numpy() for name, state in states.items()}
     return activity_strata([means[layer][unit] for layer, unit in units], layers)
 
 

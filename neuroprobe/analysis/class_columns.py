@@ -6,9 +6,10 @@ numbers at all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,8 +20,8 @@ from neuroprobe.analysis import class_evidence, class_indices
 from neuroprobe.analysis.class_halves import Halves
 from neuroprobe.analysis.indices import Floats
 from neuroprobe.analysis.significance import false_discovery
+from neuroprobe.distributed import exchange
 from neuroprobe.results import unit_index
-from neuroprobe.spool import Spool
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,11 +31,12 @@ COLUMNS = (
     "si", "si_cv", "si_null", "preferred_class", "margin", "d_prime", "eta_squared", "auroc", "mutual_information",
     "sparseness", "p_value", "q_value", "status",
 )  # fmt: skip
-_FROM_RESPONSES = ("auroc", "mutual_information", "si_null", "p_value", "q_value")
+_FROM_RESPONSES = ("auroc", "mutual_information", "si_null", "p_value", "q_value")  # the last from the one before
 _NO_RESPONSE = 1e-12  # response units
 _FEWEST_IMAGES, _FEWEST_CLASSES = 10, 2
 
 Columns = Mapping[str, NDArray[Any]]  # each (units,)
+Blocks = Iterable[tuple[slice, NDArray[np.float32]]]  # which units, and their responses (units, images)
 
 
 @dataclass(frozen=True)
@@ -121,23 +123,32 @@ class Measured:
         }
 
     def from_responses(
-        self, spool: Spool, labels: NDArray[np.int64], columns: Columns, *, permutations: int, seed: int
+        self, blocks: Blocks, labels: NDArray[np.int64], columns: Columns, *, permutations: int, seed: int
     ) -> dict[str, Floats]:
         """Return the columns that take every response, worked out some units at a time."""
         labels = np.searchsorted(self.halves.present, labels)
-        made = {name: np.full(len(self.status), np.nan) for name in _FROM_RESPONSES}
-        for block, responses in spool.blocks() if self.has_numbers.any() else ():
+        own = []  # of this process's share of the units
+        for block, responses in blocks if self.has_numbers.any() else ():
             units = np.arange(len(self.status))[block]
             able = self.has_numbers[units]
             units, responses = units[able], responses[able]
             ranked = class_evidence.ranks(responses)
             preferred = np.searchsorted(self.halves.present, columns["preferred_class"][units])
-            made["auroc"][units] = class_evidence.auroc(ranked, labels, preferred)
-            made["mutual_information"][units] = class_evidence.mutual_information(ranked, labels)
+            auroc = class_evidence.auroc(ranked, labels, preferred)
+            information = class_evidence.mutual_information(ranked, labels)
             del ranked  # as large as the responses, twice over
-            made["si_null"][units], made["p_value"][units] = class_evidence.label_null(
+            null, p = class_evidence.label_null(
                 responses, labels, columns["si"][units], permutations=permutations, seed=seed, eps=self.rules.eps
             )
+            own.append((units, (auroc, information, null, p)))
+        return self._laid_out(chain.from_iterable(exchange(own)))
+
+    def _laid_out(self, pieces: Iterable[tuple[NDArray[np.intp], Sequence[Floats]]]) -> dict[str, Floats]:
+        """Return columns of all units from those of some at a time."""
+        made = {name: np.full(len(self.status), np.nan) for name in _FROM_RESPONSES}
+        for units, values in pieces:
+            for name, of_units in zip(_FROM_RESPONSES, values, strict=False):
+                made[name][units] = of_units
         for place in self._places:
             made["q_value"][place] = false_discovery(made["p_value"][place])
         return made

@@ -13,6 +13,7 @@ from torch import nn
 from neuroprobe.analysis.class_columns import PRESETS, Measured
 from neuroprobe.analysis.class_halves import ClassTally, Halves, Labelling
 from neuroprobe.data import Data
+from neuroprobe.distributed import together
 from neuroprobe.preparation import Preprocess, prepare
 from neuroprobe.provenance import made_from
 from neuroprobe.readout import Readout, Rectifier, Tokens, one_of, whole_number
@@ -22,6 +23,7 @@ from neuroprobe.side_by_side import SideBySide
 from neuroprobe.spool import Spool
 
 
+@together
 def class_selectivity(
     model: nn.Module,
     data: Data,
@@ -85,7 +87,7 @@ def class_selectivity(
     """
     _check(preset, reduce, signed, permutations, seed)
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
-    images = prepared.open(data, batch_size=batch_size)
+    images = prepared.open(data, batch_size=batch_size).shared()
     labelling, tally = Labelling(), ClassTally()
     rectifier = Rectifier(clip=signed == "rectify")
     with Spool() if permutations else nullcontext() as spool:
@@ -102,13 +104,16 @@ def class_selectivity(
             progress=progress,
             on_output=joined.complete,
         )
+        halves, rectifier, labels = images.pooled((Halves.of(tally.state), rectifier, [labelling.labels]))
         signed_layers = [layer.name for layer in found if rectifier.is_signed(layer)]
-        halves = Halves.of(tally.state)
         classes = _classes(images.classes, len(halves.images))
         measured = Measured(found, halves, signed_layers, PRESETS[preset], clip=signed == "rectify")
         columns = measured.from_moments()
         if spool is not None:
-            columns |= measured.from_responses(spool, labelling.labels, columns, permutations=permutations, seed=seed)
+            responses = spool.blocks(images.part)
+            columns |= measured.from_responses(
+                responses, np.concatenate(labels), columns, permutations=permutations, seed=seed
+            )
     meta = made_from(prepared.model, found) | {
         "data": images.source,
         "classes": images.classes,

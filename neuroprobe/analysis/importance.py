@@ -15,6 +15,7 @@ from neuroprobe.analysis.captum_methods import PATH_METHODS, DeepLift, PathMetho
 from neuroprobe.analysis.unit_totals import UnitTotals
 from neuroprobe.answers import labels_among
 from neuroprobe.data import Batch, Data, check_images, cut, suggested_batch
+from neuroprobe.distributed import together
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.progress import progress_bar
 from neuroprobe.provenance import made_from
@@ -32,6 +33,7 @@ _TARGETS = ("label", "prediction")
 _MAPS_KEPT = 4  # a backward pass holds a layer's maps about this many times
 
 
+@together
 def importance(
     model: nn.Module,
     data: Data,
@@ -98,7 +100,7 @@ def importance(
     methods = _methods(method)
     _check(target, of, steps, baseline)
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
-    images = prepared.open(data, batch_size=batch_size)
+    images = prepared.open(data, batch_size=batch_size).shared()
     readout = Readout("mean", tokens)
     with torch.inference_mode(mode=False), prepared.at_rest():
         sample, batches = first_image(images)
@@ -116,6 +118,7 @@ def importance(
                 for name, attribute in attributes.items():
                     totals.add(name, attribute(inputs, targets))
                 bar.update(len(inputs))
+    totals = images.pooled(totals)
     meta = made_from(prepared.model, found) | {
         "data": images.source,
         "classes": images.classes,

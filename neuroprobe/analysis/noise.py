@@ -14,6 +14,7 @@ from neuroprobe.analysis.indices import Floats
 from neuroprobe.analysis.sweeps import SCALE, Sweep
 from neuroprobe.analysis.trial_runs import found_layers, measured
 from neuroprobe.data import Data
+from neuroprobe.distributed import together
 from neuroprobe.holding import Holding
 from neuroprobe.preparation import Preprocess, prepare
 from neuroprobe.readout import whole_number
@@ -23,6 +24,7 @@ from neuroprobe.trials import Trial
 MORCOS_SCALES = tuple(float(scale) for scale in np.logspace(-1.5, 1, 11))
 
 
+@together
 def noise_curves(
     model: nn.Module,
     data: Data,
@@ -82,7 +84,7 @@ def noise_curves(
     whole_number("repeats", repeats, least=1)
     whole_number("seed", seed)
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
-    images = prepared.open(data, batch_size=batch_size)
+    images = prepared.open(data, batch_size=batch_size).shared()
     used = choose(found_layers(prepared, images, unit_axis), layers)
     trials = _trials(used, per_layer=per_layer)
     sweeps = [

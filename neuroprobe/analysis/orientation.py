@@ -13,6 +13,7 @@ from torch import nn
 from neuroprobe.analysis.presentation import Presentation, Run
 from neuroprobe.analysis.tuning import PRESETS, Rules, unit_columns
 from neuroprobe.data import suggested_batch
+from neuroprobe.distributed import together
 from neuroprobe.networks.expected import image_shape
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.provenance import made_from
@@ -35,6 +36,7 @@ SIGNIFICANT_Q = 0.05
 _CONTROL_PERCENTILE = 95
 
 
+@together
 def orientation(
     model: nn.Module,
     layers: str | Sequence[str] | None = None,

@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import count
-from math import prod
+from math import ceil, prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from neuroprobe.addresses import Layer
 from neuroprobe.analysis.tuning import Responses
 from neuroprobe.data import Batch
+from neuroprobe.distributed import Part, look_out
 from neuroprobe.networks.untrained import calibrate, untrained
 from neuroprobe.preparation import Preparation
-from neuroprobe.readout import Readout, Rectifier
+from neuroprobe.readout import Readout, Rectifier, whole_number
 from neuroprobe.recording import Kept, observe
 from neuroprobe.stimuli import StimulusSet
 
@@ -101,13 +100,17 @@ class Presentation:
     unit_axis: Mapping[str, int] | None
     progress: bool
 
+    def __post_init__(self) -> None:
+        whole_number("batch_size", self.batch_size, least=1)
+
     def run(self, prepared: Preparation, layers: str | Sequence[str] | None) -> Run:
-        """Show all stimuli and the blank, and record."""
-        rectifier, total = Rectifier(clip=self.clip), len(self.stimuli) + 1
+        """Show all stimuli and the blank, each process its part of them, and record."""
+        part = Part.of(len(self.numbers))
+        rectifier, total = Rectifier(clip=self.clip), sum(map(len, map(self._rows, part.batches))) + 1
         kept = Kept(total)
         found = observe(
             prepared,
-            self.batches(prepared.device),
+            self.batches(prepared.device, part.batches),
             layers,
             [kept],
             self.readout,
@@ -116,6 +119,7 @@ class Presentation:
             total=total,
             progress=self.progress,
         )
+        kept, rectifier = part.pooled((kept, rectifier))
         return self._run(found, kept, {layer.name: rectifier.is_signed(layer) for layer in found})
 
     def untrained(self, prepared: Preparation, layers: Sequence[str], seed: int) -> Run:
@@ -123,19 +127,30 @@ class Presentation:
         fresh = replace(prepared, model=untrained(prepared.model, seed).eval())
         several = replace(self, batch_size=max(self.batch_size, 2))  # a single image has no variance
         with prepared.at_rest():  # not that of the fresh one, which would take its new statistics back
-            calibrate(fresh.model, (fresh.prepared(batch.images) for batch in several.batches(prepared.device)))
+            shown = several.batches(prepared.device, several.numbers)
+            calibrate(fresh.model, (fresh.prepared(batch.images) for batch in shown))
         return self.run(fresh, layers)
 
-    def batches(self, device: torch.device) -> Iterator[Batch]:
-        """Return the images and, at the end of the last batch, the blank."""
-        images = self.stimuli.batches(self.batch_size, device)
-        blank, last = self.stimuli.blank[None].to(device), (len(self.stimuli) - 1) // self.batch_size
+    @property
+    def numbers(self) -> range:
+        """The numbers of the batches."""
+        return range(ceil(len(self.stimuli) / self.batch_size))
 
-        def batch(drawn: Tensor, number: int) -> Batch:
-            drawn = torch.cat([drawn, blank]) if number == last else drawn
+    def batches(self, device: torch.device, numbers: range) -> Iterator[Batch]:
+        """Return some of the batches of images; the last of all has the blank at its end."""
+
+        def batch(number: int) -> Batch:
+            look_out()
+            drawn = self.stimuli.images(self._rows(number), device)
+            if number == self.numbers[-1]:
+                drawn = torch.cat([drawn, self.stimuli.blank[None].to(device)])
             return Batch(drawn, None, torch.arange(len(drawn)))
 
-        return map(batch, images, count())  # where a loop would hold on to each batch while the network runs
+        return map(batch, numbers)  # where a loop would hold on to each batch while the network runs
+
+    def _rows(self, number: int) -> range:
+        """Return which images are a batch."""
+        return range(len(self.stimuli))[number * self.batch_size : (number + 1) * self.batch_size]
 
     def _run(self, found: list[Layer], kept: Kept, signed: Mapping[str, bool]) -> Run:
         units = [layer.units for layer in found]

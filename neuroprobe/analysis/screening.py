@@ -52,6 +52,7 @@ def estimated_impact(
                 totals[layer.name] -= summed_over_places(gradient * change).sum(0, dtype=torch.float64).cpu()
             count += len(inputs)
             bar.update(len(inputs))
+    totals, count = images.pooled((totals, count))
     return {name: total / count for name, total in totals.items()}
 
 

@@ -15,6 +15,7 @@ from neuroprobe.analysis.comparison import Comparison
 from neuroprobe.analysis.shifting import AXES, STILL, Border, Move, Mover, moves
 from neuroprobe.analysis.total_stride import total_strides
 from neuroprobe.data import Data, open_images
+from neuroprobe.distributed import together
 from neuroprobe.networks.expected import image_shape
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.provenance import made_from
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+@together
 def shift_invariance(
     model: nn.Module,
     data: Data,
@@ -92,7 +94,7 @@ def shift_invariance(
     wanted = moves(shifts)
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
     mover, shape = _geometry(prepared, border, input_size)
-    images = open_images(data, batch_size=batch_size, shape=shape, any_range=prepared.any_range)
+    images = open_images(data, batch_size=batch_size, shape=shape, any_range=prepared.any_range).shared()
     readout, rectifier = Readout("mean", tokens), Rectifier()
     with prepared.at_rest():
         sample, batches = first_image(images)
@@ -112,6 +114,7 @@ def shift_invariance(
             progress=progress,
             on_output=comparison.decide,
         )
+    comparison.layers, comparison.network, rectifier = images.pooled((comparison.layers, comparison.network, rectifier))
     signed = {layer.name for layer in found if rectifier.is_signed(layer)}
     reference = comparison.network[STILL]
     meta = made_from(prepared.model, found) | {

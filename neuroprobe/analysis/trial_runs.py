@@ -81,6 +81,7 @@ def measured(
     for holding, trials in passes:
         run_trials(prepared, images, trials, _Later(outcomes, first) if first else outcomes, holding=holding, **how)
         first += len(trials)
+    outcomes, bootstrap = images.pooled((outcomes, bootstrap))
     meta = made_from(prepared.model, layers) | {
         "data": images.source,
         "classes": images.classes,

@@ -18,6 +18,7 @@ from neuroprobe.analysis.impact_table import Sample, addresses, class_curves, un
 from neuroprobe.analysis.outcomes import Outcomes
 from neuroprobe.analysis.screening import estimated_impact
 from neuroprobe.data import Batch, Data, Images
+from neuroprobe.distributed import together
 from neuroprobe.holding import Holder, Holding
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.provenance import made_from
@@ -27,6 +28,7 @@ from neuroprobe.results import UnitImpact
 from neuroprobe.trials import run_trials
 
 
+@together
 def unit_impact(
     model: nn.Module,
     data: Data,
@@ -106,7 +108,7 @@ def unit_impact(
         store.refuse_to_clobber(Path(out).expanduser().resolve(), overwrite=False)
     holding = Holding(value=value, site=site, per_position=per_position, scale=scale, seed=seed)
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
-    images = prepared.open(data, batch_size=batch_size)
+    images = prepared.open(data, batch_size=batch_size).shared()
     how: dict[str, Any] = {"unit_axis": unit_axis, "progress": progress}
     correlation, rectifier = ClassCorrelation(), Rectifier()
     readout = Readout("mean", tokens)
@@ -114,11 +116,13 @@ def unit_impact(
         prepared, _labelled(images), layers, [correlation], readout, rectifier=rectifier, total=images.count,
         on_output=correlation.output, **how,
     )  # fmt: skip
+    correlation, rectifier = images.pooled((correlation, rectifier))
     estimates = _estimated(prepared, images, found, holding, steps=steps, **how) if screen else None
     sample = Sample.drawn(sum(layer.units for layer in found), estimates, confirm, seed)
     outcomes = Outcomes(len(sample.exact))
     trials = [{layer: [unit]} for layer, unit in addresses(found)[sample.exact]]
     run_trials(prepared, images, trials, outcomes, holding=holding, memory=memory, **how)
+    outcomes = images.pooled(outcomes)
     signed = [layer.name for layer in found if rectifier.is_signed(layer)]
     table, class_deltas = unit_table(found, signed, correlation, outcomes, sample)
     meta = made_from(prepared.model, found) | {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import Annotated
 
 import typer
@@ -18,7 +20,7 @@ from neuroprobe.cli import (  # noqa: F401 - each adds its command
     shift_invariance,
     stimuli,
 )
-from neuroprobe.cli.running import app
+from neuroprobe.cli.running import app, launched_as
 
 __all__ = ["app"]
 
@@ -31,8 +33,11 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def main(
-    version: Annotated[
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - its callback does it all
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
     """Electrophysiology for trained image networks."""
+    if launched_as() != 0:  # of several processes the first one speaks
+        context.with_resource(redirect_stdout(StringIO()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,10 +35,18 @@ def network(model: str, weights: str | None, seed: int = 0) -> nn.Module:
     return neuroprobe.load_network(model, None if weights.lower() == "none" else weights)
 
 
+def launched_as() -> int:
+    """Return the number of this process among those that ``torchrun`` has started; 0 where it has not."""
+    return int(os.environ["RANK"]) if os.environ.keys() >= {"RANK", "MASTER_ADDR"} else 0
+
+
 @contextmanager
 def new_folder(place: Path | None, kind: str, *, overwrite: bool) -> Iterator[Path | None]:
-    """Yield a folder to write to that takes its place when all is there; refuse at once where one is."""
-    if place is None:
+    """Yield a folder to write to that takes its place when all is there; refuse at once where one is.
+
+    None where nothing is to be written, as by all processes but the first.
+    """
+    if place is None or launched_as() != 0:
         yield None
         return
     place = place.expanduser().resolve()
@@ -115,11 +124,18 @@ def _cell(value: Any) -> str:
 
 @contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """Print what a user can mend as one message, with no traceback; errors of our own keep theirs."""
+    """Print what a user can mend as one message, with no traceback; errors of our own keep theirs.
+
+    Under ``torchrun`` the processes work together while the block lasts.
+    """
+    from neuroprobe.distributed import session
+
     try:
-        yield
+        with session():
+            yield
     except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
-        typer.secho(f"neuroprobe: {error}", err=True, fg="red" if sys.stderr.isatty() else None)
+        if getattr(error, "raised_in", launched_as()) == launched_as():  # else another process says it
+            typer.secho(f"neuroprobe: {error}", err=True, fg="red" if sys.stderr.isatty() else None)
         raise typer.Exit(1) from error
     except KeyboardInterrupt as stop:
         typer.echo("neuroprobe: stopped; nothing was written", err=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from neuroprobe import stimuli
-from neuroprobe.cli.running import app, draw_to_files, errors_in_one_line, print_table
+from neuroprobe.cli.running import app, draw_to_files, errors_in_one_line, launched_as, print_table
 from neuroprobe.folders import write_whole
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def gabors(
 
 def _show(made: StimulusSet, out: Path | None, down: str | None, across: str | None, *, overwrite: bool) -> None:
     """Print what a set holds, and write its sheet where one is wanted."""
-    if out is not None:
+    if out is not None and launched_as() == 0:
         place = _new_file(out, overwrite=overwrite)
         draw_to_files()
         write_whole(place, _file(made.plot(down=down, across=across), place.suffix))

@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import nn
 
 from neuroprobe.data import Data
+from neuroprobe.distributed import first_for_all
 from neuroprobe.folders import moved_when_whole
 from neuroprobe.page.content import Content
 from neuroprobe.page.folder import refuse_to_clobber
@@ -15,6 +16,7 @@ from neuroprobe.page.joining import Joined, Results
 from neuroprobe.stimuli import StimulusSet
 
 
+@first_for_all
 def atlas(
     results: Results,
     out: str | Path = "atlas/",
