@@ -91,7 +91,7 @@ def record(
     Raises:
         UnknownLayerError, ValueError, TypeError: for input that does not fit; RuntimeError: if the forward pass raises.
         FileExistsError: if ``out`` holds anything else, even a recording of other weights, data or options: the error
-        names what differs. BlockingIOError: if another process is writing it. OSError: if the disk takes no more.
+            names what differs. BlockingIOError: if another process is writing it. OSError: if the disk takes no more.
     """
     if reducers is not None and reduce == "none":
         raise ValueError("reducers take one response a unit: reduce must be 'mean', 'max' or 'center', not 'none'")
