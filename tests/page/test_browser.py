@@ -145,7 +145,7 @@ def test_a_threshold_filters_and_stands_in_the_address(planted, visit):
     page.fill("#threshold", "0.5")
     assert rows(page) == ["fc.relu 2", "fc.relu 3"]
     assert page.inner_text("#count") == "2 of 8 units"
-    assert "min=0.5" in page.url
+    page.wait_for_url("**#min=0.5")
     assert [layer.split("\n")[1:] for layer in page.locator(".layer").all_inner_texts()] == [
         ["0", "of 3"],
         ["2", "of 5"],
@@ -172,6 +172,7 @@ def test_a_layer_is_chosen_in_the_strip_and_let_go(planted, visit):
     page.focus(".layer >> nth=1")
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.getAttribute('aria-pressed')") == "true"
     assert page.input_value("#layer") == "0"
     page.click(".layer >> nth=0")
     assert page.inner_text("#count") == "8 units"
@@ -187,13 +188,16 @@ def test_any_column_filters_and_a_filter_is_taken_back(planted, visit):
     page.select_option("#filter-test", "known")
     page.click("text=Add")
     assert rows(page) == ["conv.relu 1", "fc.relu 1"]
+    page.wait_for_url("**where=gosi+known")
     page.reload()
     assert rows(page) == ["conv.relu 1", "fc.relu 1"]
     assert page.locator("#filters button").all_inner_texts() == [
         f"Preferred class is {CLASSES[1]} {TIMES}",
         f"gOSI is known {TIMES}",
     ]
-    page.click("#filters button >> nth=0")
+    page.focus("#filters button >> nth=0")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.textContent").startswith("gOSI is known")
     assert page.inner_text("#count") == "6 of 8 units"
 
 
@@ -217,6 +221,7 @@ def test_a_column_sorts_down_up_and_not_with_missing_values_last(planted, visit)
     heading.click()
     assert cells(page, "gOSI") == ["0.000", "0.000", "0.250", "0.250", "0.500", "0.750", NONE, NONE]
     heading.click()
+    assert page.evaluate("document.activeElement.textContent") == "gOSI"  # it stays where it was
     assert rows(page)[0] == "conv.relu 0"
     page.locator("thead button", has_text="Tuned").click()
     assert cells(page, "Tuned") == ["no"] * 4 + ["yes"] * 2 + [NONE] * 2
@@ -230,6 +235,7 @@ def test_columns_are_chosen(planted, visit):
     headings = page.locator("thead th").all_inner_texts()
     assert "Class hit most" in headings
     assert "gOSI" not in headings
+    page.wait_for_url("**columns=*")
     page.reload()
     assert "Class hit most" in page.locator("thead th").all_inner_texts()
 
@@ -251,6 +257,7 @@ def test_a_table_of_thousands_draws_only_the_rows_in_sight(visit, tmp_path):
     page.focus("#table table")
     page.keyboard.press("End")
     assert page.locator("tr.active .unit-name").inner_text() == "conv.relu 4999"
+    assert page.locator("tr.active").is_visible()
     assert len(rows(page)) < 80
     page.evaluate("document.getElementById('table').scrollTop = 36 * 2500")
     page.wait_for_selector("tr[data-place='2500']")
@@ -295,6 +302,7 @@ def test_a_link_leads_straight_to_a_unit(planted, visit):
     page.wait_for_selector("#card section")
     link = page.get_attribute("#card header a", "href")
     assert link.endswith("#unit=fc.relu%3A1")
+    assert page.locator("tr.open .unit-name").inner_text() == "fc.relu 1"
     page.evaluate("link => { location.hash = '' ; location.href = link }", link)
     page.wait_for_selector("#card section")
     assert page.inner_text("#card-heading") == "fc.relu unit 1"
@@ -396,10 +404,16 @@ def test_units_selected_are_exported_for_ablate(planted, visit):
     page.check("[aria-label='Select fc.relu:2']")
     page.locator("[aria-label='Select fc.relu:1']").click(modifiers=["Shift"])  # from the last to this one
     page.click("#export")
+    assert page.inner_text("#count") == "8 units, 5 selected"
     assert "5 units selected" in page.inner_text("#export-what")
     code = page.input_value("#export-python")
     assert ast.literal_eval(code.removeprefix("units = ")) == {"conv.relu": [0], "fc.relu": [0, 1, 2, 3]}
     assert len(exported(page)[1]) == 5
+    page.keyboard.press("Escape")
+    page.click("text=Select none")
+    assert page.inner_text("#count") == "8 units"
+    page.check("[aria-label='Select all units shown']")
+    assert page.inner_text("#count") == "8 units, 8 selected"
 
 
 # What may be missing

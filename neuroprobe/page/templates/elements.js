@@ -23,6 +23,13 @@ function furnish(made, attributes, children) {
   return made;
 }
 
+// Put other children into an element; the focus stays on the one of the same data-key.
+function redraw(parent, ...children) {
+  const key = parent.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
+  parent.replaceChildren(...children);
+  if (key !== undefined) parent.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
+}
+
 const byId = (id) => document.getElementById(id);
 
 function option(value, text, selected = false) {
@@ -57,7 +64,16 @@ const numbers = (() => {
 
   const minus = (text) => text.replaceAll("-", "−");
 
-  return { count, decimalsFor, write, short, grouped: (value) => grouped.format(value) };
+  // All digits that a number of single precision has, and no more.
+  function exact(value) {
+    for (let digits = 1; digits < 9; digits++) {
+      const text = value.toPrecision(digits);
+      if (Math.fround(Number(text)) === value) return String(Number(text));
+    }
+    return String(value);
+  }
+
+  return { count, decimalsFor, exact, write, short, grouped: (value) => grouped.format(value) };
 })();
 
 // A box of words beside what the pointer or the keyboard is at, for elements with data-tip.

@@ -14,7 +14,11 @@ const exporting = (() => {
     for (const row of rows)
       lines.push(
         columns.map((column) =>
-          !column.has(row) ? "" : column.isNumber ? String(column.values[row]) : column.categories[column.values[row]],
+          !column.has(row)
+            ? ""
+            : column.isNumber
+              ? numbers.exact(column.values[row])
+              : column.categories[column.values[row]],
         ),
       );
     return lines.map((line) => line.map(quoted).join(",")).join("\r\n") + "\r\n";

@@ -69,7 +69,10 @@ const filters = (() => {
 
   function chip(filter, place) {
     const text = inWords(filter);
-    const drop = () => view.change({ where: view.state.where.filter((_filter, other) => other !== place) });
+    const drop = () => {
+      view.change({ where: view.state.where.filter((_filter, other) => other !== place) });
+      (byId("filters").querySelector("button") ?? byId("add-filter")).focus();
+    };
     return element(
       "li",
       {},

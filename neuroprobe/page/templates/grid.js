@@ -27,8 +27,11 @@ const grid = (() => {
     new ResizeObserver(() => drawRows(false)).observe(scroller);
     table.addEventListener("keydown", pressed);
     body.addEventListener("click", clicked);
+    byId("unselect").addEventListener("click", unselect);
     columnChooser();
   }
+
+  const focus = () => table.focus({ preventScroll: true });
 
   function shownColumns() {
     return view.state.columns.map((id) => network.byId.get(id));
@@ -57,15 +60,17 @@ const grid = (() => {
     table.setAttribute("aria-colcount", shownColumns().length + 4);
     say();
     drawHead(state);
-    if (state.unit !== null && state.unit !== before?.unit) reveal(active);
     drawRows(true);
+    if (state.unit !== null && state.unit !== before?.unit) reveal(active); // once the rows have their height
   }
 
   function say() {
-    const total = numbers.count(network.size, "unit"),
-      shown = choice.rows.length;
-    const chosen = choice.selected.size ? `, ${numbers.grouped(choice.selected.size)} selected` : "";
-    byId("count").textContent = (shown === network.size ? total : `${numbers.grouped(shown)} of ${total}`) + chosen;
+    const total = numbers.count(network.size, "unit");
+    const shown = choice.rows.length;
+    const chosen = choice.selected.size;
+    const words = shown === network.size ? total : `${numbers.grouped(shown)} of ${total}`;
+    byId("count").textContent = words + (chosen ? `, ${numbers.grouped(chosen)} selected` : "");
+    byId("unselect").hidden = chosen === 0;
   }
 
   function drawHead(state) {
@@ -76,6 +81,7 @@ const grid = (() => {
     const box = element("input", {
       type: "checkbox",
       "aria-label": "Select all units shown",
+      "data-key": "all",
       onchange: (event) => {
         choice.select(choice.rows, event.target.checked);
         refresh();
@@ -83,7 +89,8 @@ const grid = (() => {
     });
     box.checked = all;
     const previews = [network.curves && "Tuning", network.images && "Image"].filter(Boolean);
-    head.replaceChildren(
+    redraw(
+      head,
       element(
         "tr",
         { "aria-rowindex": 1 },
@@ -111,7 +118,12 @@ const grid = (() => {
       { scope: "col", class: kind, "aria-sort": sorted ?? "none" },
       element(
         "button",
-        { type: "button", "data-tip": column.meaning, onclick: () => view.change({ sort: nextSort(column, sorted) }) },
+        {
+          type: "button",
+          "data-key": column.id,
+          "data-tip": column.meaning,
+          onclick: () => view.change({ sort: nextSort(column, sorted) }),
+        },
         ...words,
         element("span", { class: "arrow", "aria-hidden": "true" }),
       ),
@@ -221,6 +233,12 @@ const grid = (() => {
     refresh();
   }
 
+  function unselect() {
+    choice.selected.clear();
+    refresh();
+    focus();
+  }
+
   function goTo(place) {
     active = place;
     reveal(place);
@@ -270,5 +288,5 @@ const grid = (() => {
     view.change({ columns: network.columns.map((column) => column.id).filter((id) => chosen.has(id)) });
   }
 
-  return { start, update, focus: () => table.focus({ preventScroll: true }), place: () => active };
+  return { start, update, focus };
 })();

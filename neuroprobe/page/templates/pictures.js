@@ -74,7 +74,12 @@ const pictures = (() => {
     const made = element("span", { class: "photograph" }, isHere ? photograph(number, alt) : absent(number));
     if (!mark) return made;
     const [name, place] = mark;
-    const over = svg("svg", { class: "mark-over", viewBox: "0 0 1 1", preserveAspectRatio: "none", "aria-hidden": "true" });
+    const over = svg("svg", {
+      class: "mark-over",
+      viewBox: "0 0 1 1",
+      preserveAspectRatio: "none",
+      "aria-hidden": "true",
+    });
     over.append(svg(name, { class: "halo", ...place }), svg(name, place));
     made.append(over);
     return made;

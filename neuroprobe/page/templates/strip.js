@@ -13,20 +13,19 @@ const strip = (() => {
 
   function update(state) {
     const column = network.byId.get(state.index);
-    byId("meaning").textContent = column ? `${column.heading}: ${column.meaning}.` : "";
     const scale = column ? scales.of(column) : null;
+    byId("meaning").textContent = column ? `${column.heading}: ${column.meaning}.` : "";
+    byId("strip").hidden = !scale;
+    byId("no-numbers").hidden = Boolean(scale);
     if (!scale) {
-      const why = column ? `No unit has a number for ${column.label}.` : "No result has a number to show by layer.";
-      byId("strip").replaceChildren(element("p", { class: "notice", text: why }));
+      byId("no-numbers").textContent = column
+        ? `No unit has a number for ${column.label}.`
+        : "There are no numbers to show by layer.";
       return;
     }
-    drawn = drawn?.column === column ? drawn : { column, scale, ...binned(column, scale) };
-    const old = byId("strip").querySelector(".layers"),
-      scrolled = old?.scrollLeft ?? 0;
-    const list = element("div", { class: "layers", role: "toolbar", "aria-label": "Layers, in order of execution" });
-    list.append(...network.layers.map((layer) => button(layer, state)));
-    byId("strip").replaceChildren(axis(column, scale), list);
-    list.scrollLeft = scrolled;
+    if (drawn?.column !== column) drawn = { column, scale, ...binned(column, scale) };
+    byId("axis").replaceChildren(axis(column, scale));
+    redraw(byId("layers"), ...network.layers.map((layer) => button(layer, state)));
   }
 
   // Bin every unit once: the bin of each, and each layer's quartiles.
@@ -60,7 +59,7 @@ const strip = (() => {
         "aria-label": label,
         "data-tip": label,
         tabindex: layer.number === (state.layer ?? 0) ? 0 : -1,
-        "data-layer": layer.number,
+        "data-key": layer.number,
         onclick: () => view.change({ layer: chosen ? null : layer.number }),
       },
       violin(all, passing, quartiles, state),
@@ -154,8 +153,8 @@ const strip = (() => {
   // Left and right arrows move from layer to layer.
   function move(event) {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key],
-      here = event.target.closest?.("[data-layer]");
-    const next = here && step && byId("strip").querySelector(`[data-layer="${Number(here.dataset.layer) + step}"]`);
+      here = event.target.closest?.("[data-key]");
+    const next = here && step && byId("strip").querySelector(`[data-key="${Number(here.dataset.key) + step}"]`);
     if (!next) return;
     event.preventDefault();
     here.tabIndex = -1;

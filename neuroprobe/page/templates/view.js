@@ -6,6 +6,8 @@ const view = (() => {
   const TESTS = ["ge", "le", "eq", "is", "not", "known", "missing"];
   const state = { index: null, side: "ge", at: null, layer: null, where: [], sort: null, columns: [], unit: null };
   const listeners = [];
+  const SETTLE = 400; // milliseconds
+  let waiting = null; // for the address to be brought up to date
 
   function standard() {
     const shown = network.columns.filter((column) => column.shown).map((column) => column.id);
@@ -25,15 +27,31 @@ const view = (() => {
 
   function start() {
     Object.assign(state, read());
-    window.addEventListener("popstate", () => tell(read()));
-    window.addEventListener("hashchange", () => tell(read()));
+    window.addEventListener("popstate", moved);
+    window.addEventListener("hashchange", moved);
   }
 
   // Change what is looked at; opening and closing a unit can be gone back from.
   function change(patch) {
     const moved = "unit" in patch && patch.unit !== state.unit;
+    if (moved) settle(); // so that what is gone back to is as it was left
     tell(patch);
-    history[moved ? "pushState" : "replaceState"](null, "", `#${written()}`);
+    if (moved) history.pushState(null, "", `#${written()}`);
+    else waiting ??= setTimeout(settle, SETTLE);
+  }
+
+  // Bring the address up to date: not at every step of a slider, which browsers forbid.
+  function settle() {
+    if (waiting === null) return;
+    clearTimeout(waiting);
+    waiting = null;
+    history.replaceState(null, "", `#${written()}`);
+  }
+
+  function moved() {
+    clearTimeout(waiting);
+    waiting = null;
+    tell(read());
   }
 
   function tell(patch) {
