@@ -33,7 +33,7 @@ html_theme = "furo"
 html_title = "neuroprobe"
 html_static_path = ["_static"]
 html_css_files = ["look.css"]
-html_show_sphinx = False
+html_show_sphinx = html_copy_source = False
 copybutton_exclude = ".linenos, .gp, .go"
 
 # Markdown and notebooks

@@ -3,8 +3,11 @@
 import re
 import runpy
 import shlex
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
+from shutil import copy
 
 import pytest
 import torch
@@ -25,7 +28,7 @@ COMMANDS = [
 
 def test_every_public_name_stands_in_the_api():
     text = "\n".join(page.read_text(encoding="utf-8") for page in (DOCS / "api").glob("*.md"))
-    documented = re.findall(r"auto\w+:: (?:neuroprobe\.)?(\w+)", text)
+    documented = re.findall(r"(?:auto\w+|module):: (?:neuroprobe\.)?(\w+)", text)
     assert set(neuroprobe.__all__) <= set(documented)
     results = {name for name, kind in vars(neuroprobe.results).items() if isinstance(kind, type)}
     assert {name for name in results if issubclass(getattr(neuroprobe.results, name), neuroprobe.results.Saved)} <= set(
@@ -43,13 +46,19 @@ def test_every_example_of_the_pages_is_run():
 @pytest.mark.parametrize("block", COMMANDS)
 def test_the_commands_of_the_pages_run(block, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "my_networks.py").write_text((DOCS / "howto" / "my_networks.py").read_text())
+    for script in (DOCS / "howto").glob("*.py"):
+        copy(script, tmp_path)
     runpy.run_path(str(DOCS / "conftest.py"))["write_photographs"](tmp_path / "photographs")
-    for line in block.replace("\\\n", " ").splitlines():
+    for line in block.splitlines():
         program, *arguments = shlex.split(line)
-        assert program == "neuroprobe"
-        ran = CliRunner().invoke(app, arguments)
-        assert ran.exit_code == 0, f"{line}\n{ran.output}"
+        if program == "neuroprobe":
+            ran = CliRunner().invoke(app, arguments)
+            assert ran.exit_code == 0, f"{line}\n{ran.output}"
+        else:
+            assert program == "torchrun"
+            command = [sys.executable, "-m", "torch.distributed.run", "--standalone", *arguments]
+            ran = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+            assert ran.returncode == 0, ran.stderr
 
 
 def test_every_column_of_every_table_is_defined(monkeypatch):
