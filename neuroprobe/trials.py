@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from neuroprobe.ablating import named_units, resolved
@@ -52,6 +53,7 @@ def run_trials(
         UnknownLayerError, IndexError: if a trial's layer or unit is not there.
         ValueError: if the memory does not suffice for one image; if the network gives no logits (images, classes).
     """
+    _keep_freed_memory()
     with prepared.at_rest():
         sample = next(iter(images)).images[:1].clone()
         found = prepared.layers(sample, unit_axis)
@@ -70,6 +72,14 @@ def run_trials(
                     observer.held(numbers, engine.held([wanted[number] for number in numbers]))
                     bar.update(len(numbers) * len(given))
     return found
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library keep what is freed for what comes next: fresh pages would cost as much as some layers.
+
+    glibc hands memory back above a threshold that follows the largest block freed so far, up to 32 MiB.
+    """
+    torch.empty(2**25 - 2**16, dtype=torch.uint8)
 
 
 def _targets(trial: Trial, found: Sequence[Layer], holding: Holding) -> dict[str, tuple[int, ...]]:
