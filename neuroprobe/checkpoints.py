@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -86,19 +87,23 @@ class Checkpoints:
         return f"{self.done} are safe in {self.place}: the same call goes on from there"
 
     @property
+    def identity(self) -> dict[str, Any]:
+        """What the measurement is made from; of a stream also all that it has shown."""
+        return {**self.done.identity, "stream": self.done.stream} if self.done.stream else dict(self.done.identity)
+
+    @property
     def states(self) -> dict[str, dict[str, Any]]:
         """The states of the newest checkpoint; none where nothing is done yet."""
         return _read_states(self._states_file(self.done)) if self.done.images else {}
 
-    def remaining(self, images: Images, *, progress: bool = True) -> Iterator[Batch]:
-        """Yield the batches that are still to be done; the next checkpoint counts the last that came."""
+    def remaining(self, images: Images, *, progress: bool = True) -> Iterator[Batch] | None:
+        """Return the batches that are still to be done, None where there are none."""
         if images.starts_anywhere:
             rest = iter(images.after(self.done.batches, self.done.images))
         else:
             rest = self._read_again(iter(images), progress=progress)
-        for batch in rest:
-            self._ahead = _after(batch, self._ahead, is_stream=not images.starts_anywhere)
-            yield batch
+        first = next(rest, None)
+        return None if first is None else self._counted(chain([first], rest), is_stream=not images.starts_anywhere)
 
     @property
     def due(self) -> bool:
@@ -118,11 +123,14 @@ class Checkpoints:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Say what is safe when the disk takes no more."""
+        """Say which disk takes no more."""
         try:
             yield
         except OSError as error:
-            raise OSError(error.errno, f"{error.strerror} ({error.filename or self.place}); {self.safe}") from error
+            what = (
+                f"{error.strerror}: {error.filename or self.place} cannot be written to: make room, or choose another"
+            )
+            raise OSError(error.errno, f"{what} path for out=") from error
 
     def _begin(self) -> None:
         """Take up what is there, or begin anew where nothing is recorded yet."""
@@ -139,6 +147,12 @@ class Checkpoints:
         self.done = self._ahead = found
         self._remove_states(but=self._states_file(found))
 
+    def _counted(self, batches: Iterable[Batch], *, is_stream: bool) -> Iterator[Batch]:
+        """Yield batches; the next checkpoint counts the last that came."""
+        for batch in batches:
+            self._ahead = _after(batch, self._ahead, is_stream=is_stream)
+            yield batch
+
     def _read_again(self, batches: Iterator[Batch], *, progress: bool) -> Iterator[Batch]:
         """Read a stream up to where the measurement stopped, check that it is the same, and return the rest."""
         again = replace(self.done, images=0, batches=0, stream="")
@@ -153,7 +167,8 @@ class Checkpoints:
 
     def _clear(self, *, everything: bool) -> None:
         """Remove what only an unfinished store needs, or all that was written, but for the lock."""
-        for path in [*self.folder.iterdir(), *(self.place.iterdir() if everything else ())]:
+        own = sorted(self.folder.iterdir(), key=lambda path: path.name == MANIFEST)  # last: it says that all is ours
+        for path in [*(self.place.iterdir() if everything else ()), *own]:
             if path.name not in (FOLDER, _LOCK):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from neuroprobe.provenance import weights_digest
 
 _BLOCK = 2**24  # bytes that are digested at a time
+_UNDER_WAY: list[FunctionType] = []  # being described: functions may hold themselves, and each other
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
@@ -90,9 +91,16 @@ def _(thing: MethodType) -> Any:
 
 @described.register
 def _(thing: FunctionType) -> Any:
-    cells = [cell.cell_contents for cell in thing.__closure__ or ()]
-    held = [_code(thing.__code__), described([cells, thing.__defaults__, thing.__kwdefaults__])]
-    return f"{thing.__module__}.{thing.__qualname__} {digest(repr(held).encode())[:8]}"
+    name = f"{thing.__module__}.{thing.__qualname__}"
+    if thing in _UNDER_WAY:
+        return name
+    _UNDER_WAY.append(thing)
+    try:
+        cells = [cell.cell_contents for cell in thing.__closure__ or ()]
+        held = [_code(thing.__code__), described([cells, thing.__defaults__, thing.__kwdefaults__])]
+    finally:
+        _UNDER_WAY.pop()
+    return f"{name} {digest(repr(held).encode())[:8]}"
 
 
 def _code(code: CodeType) -> list[Any]:

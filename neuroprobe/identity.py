@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import numpy as np
 from torch.utils.data import BatchSampler, SequentialSampler, TensorDataset
@@ -35,17 +36,19 @@ def recording_identity(
 ) -> dict[str, Any]:
     """Return what tells one recording from another; call it where random draws do no harm.
 
-    ``asked`` holds the arguments ``layers``, ``unit_axis``, ``preprocess`` and ``reducers`` as they came.
+    ``asked`` holds the arguments ``layers``, ``unit_axis``, ``preprocess`` and ``reducers`` as they came, and under
+    ``ablated`` how the network is altered.
     """
     layers = [asked["layers"]] if isinstance(asked["layers"], str) else asked["layers"]
     known = {
         **_network_identity(prepared, asked["preprocess"]),
         **_data_identity(images),
         "layers": None if layers is None else sorted(set(layers)),
-        "unit_axis": asked["unit_axis"],
+        "unit_axis": asked["unit_axis"] or None,
         "reduce": readout.reduce,
         "tokens": readout.tokens,
         "reducers": described(asked["reducers"]),
+        "ablated": described(asked["ablated"]) or None,
     }
     return json.loads(json.dumps(known))  # as it will come back from the disk
 
@@ -88,8 +91,9 @@ def digested(before: str, batch: Batch) -> str:
 
 def differences(stored: Mapping[str, Any], came: Mapping[str, Any]) -> list[str]:
     """Say what differs, a line each."""
-    names = [name for name in {**stored, **came} if stored.get(name) != came.get(name)]
-    return [f"{name}: {_short(stored.get(name))} there, {_short(came.get(name))} came" for name in names]
+    there, here = dict(_leaves(stored)), dict(_leaves(came))
+    names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
+    return [f"{name}: {_short(there.get(name))} there, {_short(here.get(name))} came" for name in names]
 
 
 def other_recording(place: Path, holds: str, lines: Sequence[str]) -> FileExistsError:
@@ -99,6 +103,15 @@ def other_recording(place: Path, holds: str, lines: Sequence[str]) -> FileExists
         f"{place} holds {holds} of another recording:{differs}\nMake the call as it was, choose another path for out=, "
         "or remove the store"
     )
+
+
+def _leaves(values: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of nested mappings: those of ``reducers`` are ``reducers.moments``, ..."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{within}{name}.")
+        else:
+            yield f"{within}{name}", value
 
 
 def _short(value: Any) -> str:
@@ -114,13 +127,14 @@ def _dataset_digest(images: Images) -> str:
         return digest(*(part for tensor in dataset.tensors for part in bytes_of(tensor)))
     if isinstance(dataset, DatasetFolder):
         return _folder_digest(dataset)
-    looks = [digest(*map(_item_bytes, images.alone(_spread(len(dataset))))) for _ in range(2)]
-    if looks[0] != looks[1]:
-        _log.warning(
-            "this data set gives other images each time it is read (random augmentation?): a recording of it that is "
-            "cut short cannot go on"
-        )
-    return looks[0]
+    looks = {digest(*map(_item_bytes, images.alone(_spread(len(dataset))))) for _ in range(2)}
+    if len(looks) == 1:
+        return looks.pop()
+    _log.warning(
+        "this data set gives other images each time it is read (random augmentation?): a recording of it that is cut "
+        "short cannot go on"
+    )
+    return f"other images at each reading ({uuid4().hex[:8]})"
 
 
 def _folder_digest(folder: Any) -> str:

@@ -33,6 +33,7 @@ class Preparation:
     preprocess: Preprocess
     autocast: torch.dtype | None  # None: the network's own precision
     any_range: bool = False  # images may hold values outside [0, 1]
+    may_fold: bool = True  # False: the network runs as it stands, even where it could be written down quicker
 
     def open(self, data: Data, *, batch_size: int | None = None) -> Images:
         """Open a user's images for this network; photographs of a folder are brought to its size."""

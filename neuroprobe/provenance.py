@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -19,16 +19,21 @@ from neuroprobe.parts import tensors_in
 _PACKAGES = ("neuroprobe", "torch", "torchvision", "captum", "numpy", "scipy", "pandas", "xarray", "zarr")
 
 
-def made_from(model: nn.Module, layers: Sequence[Layer]) -> dict[str, Any]:
+def made_from(model: nn.Module, layers: Iterable[Layer]) -> dict[str, Any]:
     """Return the part of a result's meta that every result has."""
     kind = type(model)
     return {
         "model": network_name(model),
         "model_class": f"{kind.__module__}.{kind.__qualname__}",
         "weights": weights_digest(model),
-        "layers": {layer.name: {"kind": layer.kind, "shape": list(layer.shape)} for layer in layers},
+        "layers": noted(layers),
         "versions": dict(versions()),
     }
+
+
+def noted(layers: Iterable[Layer]) -> dict[str, Any]:
+    """Return what is noted of layers: by name, kind and shape for one image."""
+    return {layer.name: {"kind": layer.kind, "shape": list(layer.shape)} for layer in layers}
 
 
 def weights_digest(model: nn.Module) -> str:

@@ -103,7 +103,8 @@ class Folded:
 def _may_be_folded(prepared: Preparation) -> bool:
     model = prepared.model
     return (
-        prepared.autocast is None
+        prepared.may_fold
+        and prepared.autocast is None
         and any(isinstance(module, _NORMS) for module in model.modules())
         and all(weight.dtype in _PRECISIONS for weight in model.parameters())
         and not is_watched(model)

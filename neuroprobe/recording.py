@@ -17,13 +17,15 @@ from torch import Tensor, nn
 
 from neuroprobe import store
 from neuroprobe.addresses import Layer, choose
+from neuroprobe.alterations import alterations
+from neuroprobe.checkpoints import Checkpoints
 from neuroprobe.data import Batch, Data, Images
 from neuroprobe.distributed import by_first, together
 from neuroprobe.identity import recording_identity
-from neuroprobe.models import reading
+from neuroprobe.models import reading, unwrap
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.progress import progress_bar
-from neuroprobe.provenance import made_from
+from neuroprobe.provenance import made_from, noted
 from neuroprobe.reading_passes import reading_passes
 from neuroprobe.readout import Readout, Rectifier, Reduce, Tokens
 from neuroprobe.reducers import Moments, Observed, Reducer, named_reducers
@@ -102,15 +104,23 @@ def record(
     how: dict[str, Any] = {"unit_axis": unit_axis, "progress": progress}
     if out is not None:
         asked = {"layers": layers, "unit_axis": unit_axis, "preprocess": preprocess, "reducers": reducers}
+<<<<<<< Updated upstream
         place, how["total"] = Path(out).expanduser().resolve(), images.count
         stream = partial(_on_disk, place, prepared, images, readout, summing, asked, **how)
         return by_first(stream, partial(load_recording, place))
     images = images.shared()
     summed, kept, how["total"] = Summed(summing), Kept(images.count), images.count
+=======
+        asked["ablated"] = alterations(unwrap(model))
+        # folding rounds differently, and is left where somebody else's hooks watch: bits would depend on who looks on
+        prepared, place = replace(prepared, may_fold=False), Path(out).expanduser().resolve()
+        return _on_disk(place, prepared, images, readout, summing, asked, **how)
+    summed, kept = Summed(summing), Kept(images.count)
+>>>>>>> Stashed changes
     found = observe(prepared, images, layers, [summed, kept] if reducers is None else [summed], readout, **how)
     summed.states, kept = images.pooled((summed.states, kept))
     curves = {layer.name: labelled(layer.name, kept.responses(layer)) for layer in found} if reducers is None else {}
-    return _recording(prepared, images, found, readout, summed, curves)
+    return _recording(prepared, images, noted(found), readout, summed, curves)
 
 
 def _on_disk(
@@ -127,28 +137,31 @@ def _on_disk(
         identity = recording_identity(prepared, images, readout, asked)
         if store.is_whole(place):
             return load_if_same(place, identity, images, progress=how["progress"])
-        with Streamed(place, identity, images.count, responses=asked["reducers"] is None) as streamed:
-            summed = Summed(reducers, streamed.states)
-            how |= {"done": streamed.images, "on_output": lambda _: streamed.batch_done(summed.states)}
-            if batches := streamed.remaining(images, progress=how["progress"]):
-                observe(prepared, batches, asked["layers"], [streamed, summed], readout, **how)
+        with Checkpoints(place, identity, images.count) as checkpoints:
+            streamed = Streamed(checkpoints, responses=asked["reducers"] is None)
+            summed = Summed(reducers, checkpoints.states)
+            if rest := checkpoints.remaining(images, progress=how["progress"]):
+                how |= {"done": checkpoints.done.images, "on_output": lambda _: streamed.batch_done(summed.states)}
+                observe(prepared, rest, asked["layers"], [streamed, summed], readout, **how)
                 streamed.save(summed.states)
-            found, curves = streamed.layers, streamed.placeholders()
-            streamed.finish(_recording(prepared, images, found, readout, summed, curves, identity=streamed.identity))
+            known = {"identity": checkpoints.identity}
+            curves = streamed.placeholders()
+            streamed.finish(_recording(prepared, images, streamed.layers, readout, summed, curves, **known))
         return load_recording(place)
 
 
 def _recording(
     prepared: Preparation,
     images: Images,
-    found: Sequence[Layer],
+    layers: Mapping[str, Any],
     readout: Readout,
     summed: Summed,
     curves: Mapping[str, xr.DataArray],
     **known: Any,
 ) -> Recording:
     """Put together what was found."""
-    meta = made_from(prepared.model, found) | {
+    meta = made_from(prepared.model, ()) | {
+        "layers": layers,
         "data": images.source,
         "classes": images.classes,
         "reduce": readout.reduce,
@@ -156,8 +169,8 @@ def _recording(
     }
     reduced = dict(summed.states)
     moments = reduced.pop(_OF_UNITS)
-    units = unit_table({layer.name: moments[layer.name] for layer in found})
-    seen = {"images": moments[found[0].name].count}
+    units = unit_table({layer: moments[layer] for layer in layers})
+    seen = {"images": next(iter(moments.values())).count}
     return Recording(units, curves, meta | seen | known, reduced=reduced)
 
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,11 +19,11 @@ from torch import Tensor
 
 from neuroprobe import store
 from neuroprobe.addresses import Layer
-from neuroprobe.calls import Call
 from neuroprobe.checkpoints import Checkpoints, States
-from neuroprobe.data import Batch, Images
+from neuroprobe.data import Images
 from neuroprobe.folders import sync, write_whole
 from neuroprobe.identity import differences, other_recording, stream_digest
+from neuroprobe.provenance import noted
 from neuroprobe.reducers import Observed
 from neuroprobe.responses import labelled
 from neuroprobe.results import Recording, load
@@ -36,74 +35,39 @@ if TYPE_CHECKING:
 
 
 class Streamed:
-    """While a block lasts, an observer that notes the layers and writes their responses, a Zarr array a layer.
+    """An observer that notes the layers as they come, and writes their responses to disk, a Zarr array a layer.
 
     Args:
-        place: where the store is to be.
-        identity: what the recording is made from.
-        total: how many images there are, where that is known.
+        checkpoints: of the recording; it goes on from the newest.
         responses: False where only the states of reducers are kept.
 
     Raises:
-        ValueError: as the batches come, if a layer is another than before; as ``Checkpoints`` does.
+        ValueError: if a file is damaged; as the batches come, if a layer is another than before.
     """
 
-    def __init__(self, place: Path, identity: Mapping[str, Any], total: int | None, *, responses: bool) -> None:
-        self._checkpoints, self._keeps = Checkpoints(place, identity, total), responses
-        self._layers: dict[str, Layer] = {}
+    def __init__(self, checkpoints: Checkpoints, *, responses: bool) -> None:
+        self._checkpoints, self._keeps = checkpoints, responses
+        facts = checkpoints.done.facts
+        self.layers: dict[str, Any] = dict(facts.get("layers", {}))  # as noted, in the order in which they run
         self._arrays: dict[str, _Array] = {}
-
-    def __enter__(self) -> Streamed:
-        facts = self._checkpoints.__enter__().done.facts
-        self._layers = {noted["name"]: _layer(noted) for noted in facts.get("layers", ())}
-        for name, noted in facts.get("shards", {}).items():
-            self._add(name, Shards.from_json(noted)).cut(self.images)
-        return self
-
-    def __exit__(self, *exception: Any) -> None:
-        self._checkpoints.__exit__(*exception)
+        for name, fields in facts.get("shards", {}).items():
+            self._add(name, Shards.from_json(fields)).cut(checkpoints.done.images)
 
     def __call__(self, layer: Layer, seen: Observed) -> None:
         """Append one batch of one layer."""
-        if self.images and self._layers.get(layer.name) != layer:
+        ((name, fields),) = noted([layer]).items()
+        if self._checkpoints.done.images and self.layers.get(name) != fields:
             raise ValueError(
-                f"{layer} came; before, there was {self._layers.get(layer.name)}: is the network's code new?"
+                f"layer {name!r} is {fields}, and {self.layers.get(name)} before: has the code of the network changed?"
             )
-        self._layers[layer.name] = layer
+        self.layers[name] = fields
         if not self._keeps:
             return
         rows = np.ascontiguousarray(seen.responses.float().cpu().numpy())
-        if layer.name not in self._arrays:
-            self._add(layer.name, Shards.of(rows.shape[1:], self._checkpoints.done.total))
+        if name not in self._arrays:
+            self._add(name, Shards.of(rows.shape[1:], self._checkpoints.done.total))
         with self._checkpoints.writing():
-            self._arrays[layer.name].append(rows)
-
-    @property
-    def images(self) -> int:
-        """How many images are safe."""
-        return self._checkpoints.done.images
-
-    @property
-    def states(self) -> dict[str, dict[str, Any]]:
-        """The states of reducers that are safe."""
-        return self._checkpoints.states
-
-    @property
-    def layers(self) -> list[Layer]:
-        """The layers, in the order in which they run."""
-        return list(self._layers.values())
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What the recording is made from; of a stream all that it has shown."""
-        done = self._checkpoints.done
-        return {**done.identity, "stream": done.stream} if done.stream else dict(done.identity)
-
-    def remaining(self, images: Images, *, progress: bool = True) -> Iterator[Batch] | None:
-        """Return the batches that are still to be done, None where there are none."""
-        batches = self._checkpoints.remaining(images, progress=progress)
-        first = next(batches, None)
-        return None if first is None else chain([first], batches)
+            self._arrays[name].append(rows)
 
     def batch_done(self, states: States) -> None:
         """Make a checkpoint if it is time for one."""
@@ -113,15 +77,14 @@ class Streamed:
     def save(self, states: States) -> None:
         """Make a checkpoint, and remove what it has made needless."""
         shards = {name: asdict(array.shards) for name, array in self._arrays.items()}
-        facts = {"layers": [asdict(layer) for layer in self.layers], "shards": shards}
-        self._checkpoints.save(states, facts, self._sync)
+        self._checkpoints.save(states, {"layers": self.layers, "shards": shards}, self._sync)
         for array in self._arrays.values():
             array.forget()
 
     def placeholders(self) -> dict[str, xr.DataArray]:
         """Return arrays as those on disk, that hold nothing and take no memory."""
-        nothing = np.array(np.nan, np.float32)
-        shapes = {name: (self.images, *array.shards.row) for name, array in self._arrays.items()}
+        nothing, images = np.array(np.nan, np.float32), self._checkpoints.done.images
+        shapes = {name: (images, *array.shards.row) for name, array in self._arrays.items()}
         return {name: labelled(name, np.broadcast_to(nothing, shape)) for name, shape in shapes.items()}
 
     def finish(self, recording: Recording) -> None:
@@ -206,12 +169,6 @@ def _append(place: Path, rows: NDArray[np.float32]) -> None:
             left = left[file.write(left) :]
 
 
-def _layer(noted: Mapping[str, Any]) -> Layer:
-    """Make a layer of what JSON has kept of it."""
-    tuples = {name: tuple(noted[name]) for name in ("part", "shape")}
-    return Layer(**{**noted, **tuples, "call": Call(*noted["call"])})
-
-
 def beside(state: Any, like: Any) -> Any:
     """Return a state from disk with its tensors on the devices of those of a new one."""
     own, new = vars(state), vars(like)
@@ -227,9 +184,7 @@ def load_if_same(place: Path, identity: Mapping[str, Any], images: Images, *, pr
     """Load a whole store if it was made from the same, else say what differs."""
     stored = load_recording(place)
     if "identity" not in stored.meta:
-        raise FileExistsError(
-            f"{place} holds a result that was saved, of kind {stored.kind!r}: choose another path for out="
-        )
+        raise FileExistsError(f"{place} holds a saved result of kind {stored.kind!r}: choose another path for out=")
     came = dict(identity)
     if not images.starts_anywhere:
         came["stream"] = stream_digest(images, progress=progress)
