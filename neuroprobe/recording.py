@@ -104,19 +104,14 @@ def record(
     how: dict[str, Any] = {"unit_axis": unit_axis, "progress": progress}
     if out is not None:
         asked = {"layers": layers, "unit_axis": unit_axis, "preprocess": preprocess, "reducers": reducers}
-<<<<<<< Updated upstream
-        place, how["total"] = Path(out).expanduser().resolve(), images.count
+        asked["ablated"] = alterations(unwrap(model))
+        # folding rounds differently, and is left where somebody else's hooks watch: bits would depend on who looks on
+        prepared, place = replace(prepared, may_fold=False), Path(out).expanduser().resolve()
+        how["total"] = images.count
         stream = partial(_on_disk, place, prepared, images, readout, summing, asked, **how)
         return by_first(stream, partial(load_recording, place))
     images = images.shared()
     summed, kept, how["total"] = Summed(summing), Kept(images.count), images.count
-=======
-        asked["ablated"] = alterations(unwrap(model))
-        # folding rounds differently, and is left where somebody else's hooks watch: bits would depend on who looks on
-        prepared, place = replace(prepared, may_fold=False), Path(out).expanduser().resolve()
-        return _on_disk(place, prepared, images, readout, summing, asked, **how)
-    summed, kept = Summed(summing), Kept(images.count)
->>>>>>> Stashed changes
     found = observe(prepared, images, layers, [summed, kept] if reducers is None else [summed], readout, **how)
     summed.states, kept = images.pooled((summed.states, kept))
     curves = {layer.name: labelled(layer.name, kept.responses(layer)) for layer in found} if reducers is None else {}
