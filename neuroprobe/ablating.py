@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from operator import index
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from neuroprobe.addresses import Layer, choose, with_unit_axes
 from neuroprobe.calls import Call, Watch
 from neuroprobe.data import Data, Images
 from neuroprobe.holding import Holder, Holding, image_keys
+from neuroprobe.interrupts import entered
 from neuroprobe.models import unwrap
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.probe import at_first_pass, by_call, refuse_unknown_modules, tell
@@ -77,10 +78,14 @@ def ablate(
             raise ValueError(f"value={value!r} is measured from images: pass data=")
         prepared = prepare(model, preprocess=preprocess)
         ablation.measure(prepared, prepared.open(data, batch_size=batch_size), progress=progress)
-    with at_first_pass(model, ablation.find), ExitStack() as hooks:
-        if holding.draws:
-            hooks.enter_context(model.register_forward_pre_hook(ablation.note_images, with_kwargs=True))
-        hooks.enter_context(Watch(model, ablation.see, held=ablation.taps))
+    noted = _images_noted(model, ablation) if holding.draws else nullcontext()
+    with entered(at_first_pass(model, ablation.find), noted, Watch(model, ablation.see, held=ablation.taps)):
+        yield
+
+
+@contextmanager
+def _images_noted(model: nn.Module, ablation: _Ablation) -> Iterator[None]:
+    with model.register_forward_pre_hook(ablation.note_images, with_kwargs=True):
         yield
 
 

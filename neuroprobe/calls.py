@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
+from neuroprobe.interrupts import undisturbed
+
 # gates and squashers are told apart from the others because a squasher's output may be a gate (addresses.py)
 SQUASHERS = {"sigmoid": nn.Sigmoid, "hardsigmoid": nn.Hardsigmoid, "tanh": nn.Tanh}
 NONLINEARITIES = {
@@ -84,20 +86,25 @@ class Watch(TorchFunctionMode):
         self._undo = ExitStack()
 
     def __enter__(self) -> Watch:
-        with ExitStack() as hooks:  # also unhooks when a registration fails half way
-            hooks.enter_context(_uncompiled())
-            hooks.enter_context(self._model.register_forward_pre_hook(self._start))
-            for path, module in self._model.named_modules():
-                self._hook(hooks, path, module)
-            hooks.enter_context(self._model.register_forward_hook(self._end, always_call=True))
-            if self._functions:
-                super().__enter__()
-                hooks.push(super().__exit__)
-            self._undo = hooks.pop_all()
+        with ExitStack() as undo:  # also unhooks when a registration fails half way
+            with undisturbed():
+                self._register(undo)
+            self._undo = undo.pop_all()
         return self
 
     def __exit__(self, *exception: Any) -> None:
-        self._undo.__exit__(*exception)
+        with undisturbed():
+            self._undo.__exit__(*exception)
+
+    def _register(self, undo: ExitStack) -> None:
+        undo.enter_context(_uncompiled())
+        undo.enter_context(self._model.register_forward_pre_hook(self._start))
+        for path, module in self._model.named_modules():
+            self._hook(undo, path, module)
+        undo.enter_context(self._model.register_forward_hook(self._end, always_call=True))
+        if self._functions:
+            super().__enter__()
+            undo.push(super().__exit__)
 
     def _start(self, _module: nn.Module, _inputs: Any) -> None:
         self._passes.append(_Pass())

@@ -12,6 +12,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from neuroprobe.calls import Call, Watch, nonlinearity
 from neuroprobe.following import Follower
+from neuroprobe.interrupts import entered
 from neuroprobe.layouts import IMAGE, Layout, roles_of, unit_axis_of
 from neuroprobe.parts import parts_of
 from neuroprobe.places import AS_THEY_STAND, Places
@@ -58,7 +59,7 @@ def find_layers(
     """
     images = next(value for value in (*inputs, *(named_inputs or {}).values()) if isinstance(value, Tensor))
     search = _Search(model, images)
-    with search.follower, Watch(model, search.see):
+    with entered(search.follower, Watch(model, search.see)):
         output = model(*inputs, **(named_inputs or {}))
     return search.found(output)
 

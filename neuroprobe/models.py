@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
+
+from neuroprobe.interrupts import entered
 
 
 def unwrap(model: nn.Module) -> nn.Module:
@@ -65,21 +67,16 @@ def _tensors(model: nn.Module) -> Iterator[Tensor]:
     yield from model.buffers()
 
 
-@contextmanager
-def left_as_found(model: nn.Module) -> Iterator[None]:
-    """Put modes, buffers and random state back as they were, however the block ends."""
-    with ExitStack() as undo:
-        undo.enter_context(random_state_kept(device_of(model)))
-        undo.enter_context(_buffers_kept(model))
-        undo.enter_context(_modes_kept(model))
-        yield
+def left_as_found(model: nn.Module) -> AbstractContextManager[None]:
+    """Return the block after which modes, buffers and random state are as they were, however it ends."""
+    return entered(random_state_kept(device_of(model)), _buffers_kept(model), _modes_kept(model))
 
 
 @contextmanager
 def at_rest(model: nn.Module) -> Iterator[None]:
     """Run the model in eval mode and without gradients, and leave it as it was found."""
     # what is made in inference mode hides its being written to, and lets no gradient by
-    with torch.inference_mode(mode=False), left_as_found(model), torch.no_grad():
+    with entered(torch.inference_mode(mode=False), left_as_found(model), torch.no_grad()):
         model.eval()
         yield
 

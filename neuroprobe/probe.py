@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from neuroprobe.addresses import Layer, choose, find_layers, unknown_layer, with_unit_axes
 from neuroprobe.calls import Call, Watch
+from neuroprobe.interrupts import undisturbed
 from neuroprobe.models import left_as_found, unwrap
 from neuroprobe.parts import part_at, with_part
 from neuroprobe.readout import Readout, Reduce, Tokens
@@ -121,16 +122,18 @@ class Probe(Mapping[str, Tensor]):
             raise RuntimeError("this Probe is entered already: make another for a block inside its block")
         refuse_unknown_modules(self._model, self._wanted or ())
         with ExitStack() as undo:
-            undo.enter_context(at_first_pass(self._model, self._tap))
-            undo.enter_context(self._model.register_forward_pre_hook(self._clear))
-            undo.enter_context(Watch(self._model, lambda call, output: tell(self._taps, self._keep, call, output)))
+            with undisturbed():
+                undo.enter_context(at_first_pass(self._model, self._tap))
+                undo.enter_context(self._model.register_forward_pre_hook(self._clear))
+                undo.enter_context(Watch(self._model, lambda call, output: tell(self._taps, self._keep, call, output)))
             self._undo = undo.pop_all()
         self._entered = True
         return self
 
     def __exit__(self, *exception: Any) -> None:
         self._entered = False
-        self._undo.__exit__(*exception)
+        with undisturbed():
+            self._undo.__exit__(*exception)
 
     def __getitem__(self, layer: str) -> Tensor:
         if layer in self._responses:

@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from neuroprobe.addresses import Layer
 from neuroprobe.calls import Call, Watch, function_name, functions_are_held, nonlinearity
+from neuroprobe.interrupts import entered
 from neuroprobe.parts import part_at, parts_of, with_part
 
 _BATCHES = (2, 3)  # images in the two passes that are laid side by side
@@ -256,7 +257,8 @@ def _pass(model: nn.Module, images: Tensor, layers: Sequence[Layer]) -> _Pass:
     modules = dict(model.named_modules())
     watched = {call.module for call in by_call if call.function is None}
     recorder.number(images)
-    with recorder, Watch(model, mark, modules=watched, functions=any(call.function for call in by_call)):
+    functions = any(call.function for call in by_call)
+    with entered(recorder, Watch(model, mark, modules=watched, functions=functions)):
         output = model(images)
     answer = next((recorder.value_of(part) for _, part in parts_of(output)), None)
     if not isinstance(answer, Value):
