@@ -30,6 +30,11 @@ function redraw(parent, ...children) {
   if (key !== undefined) parent.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
 }
 
+// A long name by its end, where neighbours differ.
+function shorten(name, length) {
+  return name.length > length ? `…${name.slice(1 - length)}` : name;
+}
+
 const byId = (id) => document.getElementById(id);
 
 function option(value, text, selected = false) {

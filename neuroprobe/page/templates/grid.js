@@ -4,6 +4,7 @@
 const grid = (() => {
   const ROW = 36,
     MARGIN = 12; // pixels; rows drawn beyond those in sight
+  const phone = window.matchMedia("(max-width: 899px)");
   let scroller,
     table,
     head,
@@ -166,7 +167,8 @@ const grid = (() => {
       open = view.state.unit === row;
     const box = element("input", { type: "checkbox", tabindex: -1, "aria-label": `Select ${network.nameOf(row)}` });
     box.checked = selected;
-    const layer = network.layerOf(row).name;
+    const layer = network.layerOf(row).name,
+      letters = phone.matches ? 10 : 20;
     return element(
       "tr",
       {
@@ -179,8 +181,8 @@ const grid = (() => {
       element("td", { class: "pick" }, box),
       element(
         "th",
-        { scope: "row", class: "unit-name" },
-        element("span", { class: "layer-name", text: layer }),
+        { scope: "row", class: "unit-name", "data-tip": layer.length > letters ? layer : null },
+        element("span", { class: "layer-name", text: shorten(layer, letters) }),
         element("span", { text: ` ${network.unitOf(row)}` }),
       ),
       network.curves ? element("td", { class: "preview" }, pictures.spark(row)) : null,

@@ -20,6 +20,11 @@ class Column {
     return this.isNumber ? !Number.isNaN(this.values[row]) : this.values[row] >= 0;
   }
 
+  // Whether any unit has a value.
+  get isKnown() {
+    return this.isNumber ? this.extent !== null : this.values.some((code) => code >= 0);
+  }
+
   // Smallest and largest finite value; null where there is none.
   get extent() {
     if (this.known === undefined) {

@@ -5,10 +5,17 @@ const strip = (() => {
   const BINS = 40,
     HEIGHT = 150,
     PAD = 8;
+  const NAME = 22, // letters of a layer's name
+    LEVEL = 12; // of these names have room side by side
+  let upright = false; // whether names stand, for want of room
   let drawn = null; // what the bins were made for
 
   function start() {
     byId("strip").addEventListener("keydown", move);
+    const longest = d3.max(network.layers, (layer) => layer.name.length);
+    upright = longest > LEVEL;
+    byId("layers").classList.toggle("upright", upright);
+    byId("layers").style.setProperty("--letters", Math.min(NAME, longest));
   }
 
   function update(state) {
@@ -63,7 +70,7 @@ const strip = (() => {
         onclick: () => view.change({ layer: chosen ? null : layer.number }),
       },
       violin(all, passing, quartiles, state),
-      element("span", { class: "name" }, ...broken(layer.name)),
+      element("span", { class: "name" }, ...(upright ? [shorten(layer.name, NAME)] : broken(layer.name))),
       element("span", { class: "passes", text: numbers.grouped(passes) }),
       passes < layer.units ? element("span", { class: "quiet", text: `of ${numbers.grouped(layer.units)}` }) : null,
     );

@@ -10,8 +10,9 @@ const view = (() => {
   let waiting = null; // for the address to be brought up to date
 
   function standard() {
-    const shown = network.columns.filter((column) => column.shown).map((column) => column.id);
-    const numeric = network.columns.filter((column) => column.isNumber && column.id !== "unit");
+    const known = network.columns.filter((column) => column.isKnown);
+    const shown = known.filter((column) => column.shown).map((column) => column.id);
+    const numeric = known.filter((column) => column.isNumber && column.id !== "unit");
     const index = numeric.find((column) => column.shown) ?? numeric[0];
     return {
       index: index?.id ?? null,
