@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class Recording(Result):
     """What :func:`neuroprobe.record` kept: responses to every image, or statistics of them.
 
-    ``curves[layer]`` is (image, unit), with (y, x) or (token) after it where whole maps were kept.
+    ``curves[layer]`` is (image, unit), with (y, x) or (token) after it where whole maps were kept. Once loaded it
+    stays on disk: take the units or the images that are wanted, as ``curves[layer].sel(unit=3)``.
 
     Attributes:
         reduced: Reducer -> layer -> state, a frozen dataclass listed in ``reducers.STATES``.
