@@ -41,7 +41,7 @@ myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
-nb_merge_streams = True
+nb_output_stderr = "remove"  # progress bars
 if not (data / "cifar10.zip").is_file():  # as the tests that need photographs, these are left out without them
     nb_execution_excludepatterns = ["**/02_*.ipynb", "**/03_*.ipynb"]
 
@@ -66,4 +66,5 @@ sphinx_gallery_conf = {
     "min_reported_time": 1e9,
     "notebook_extensions": (),
     "image_srcset": ["2x"],
+    "capture_repr": (),
 }
