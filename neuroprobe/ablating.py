@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from neuroprobe.addresses import Layer, choose, with_unit_axes
+from neuroprobe.alterations import altered
 from neuroprobe.calls import Call, Watch
 from neuroprobe.data import Data, Images
 from neuroprobe.holding import Holder, Holding, image_keys
@@ -79,7 +80,8 @@ def ablate(
         prepared = prepare(model, preprocess=preprocess)
         ablation.measure(prepared, prepared.open(data, batch_size=batch_size), progress=progress)
     noted = _images_noted(model, ablation) if holding.draws else nullcontext()
-    with entered(at_first_pass(model, ablation.find), noted, Watch(model, ablation.see, held=ablation.taps)):
+    known = altered(model, [wanted, vars(holding), data if holding.needs_data else None])
+    with entered(at_first_pass(model, ablation.find), noted, Watch(model, ablation.see, held=ablation.taps), known):
         yield
 
 

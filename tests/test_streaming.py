@@ -472,6 +472,21 @@ def test_other_settings_of_a_reducer_are_refused(place, images):
     streamed(CutShort(), images, place, reducers=reducers(2))
 
 
+def test_ablations_are_told_apart(place, images):
+    model = CutShort()
+    with neuroprobe.ablate(model, {"network.1": [3]}):
+        held = streamed(model, images, place)
+        assert_same(streamed(model, images, place), held)
+    assert held.curves["network.1"].sel(unit=3).max() == 0
+    with pytest.raises(FileExistsError, match=r"ablated: .*'network.1': \[3\].* there, None came"):
+        streamed(model, images, place)
+    with (
+        neuroprobe.ablate(model, {"network.1": [4]}),
+        pytest.raises(FileExistsError, match=r"ablated: .*\[3\].* there, .*\[4\].* came"),
+    ):
+        streamed(model, images, place)
+
+
 def test_a_network_whose_code_is_new_is_refused(place, images):
     class Doubled(nn.Module):
         twice = False

@@ -17,6 +17,7 @@ from neuroprobe.cli import (  # noqa: F401 - each adds its command
     importance,
     layers,
     orientation,
+    record,
     shift_invariance,
     stimuli,
 )

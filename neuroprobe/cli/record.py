@@ -37,7 +37,7 @@ def record(
     reducers: Annotated[
         list[str] | None,
         typer.Option(
-            help="Keep a statistic in place of responses: moments, class_moments, top_images, ...; repeatable."
+            help="A statistic to keep in place of responses (moments, top_images, ...); more than one may come."
         ),
     ] = None,
     tokens: Annotated[str, typer.Option(help="Which tokens of a token layer are read: patch, cls or all.")] = "patch",
@@ -46,11 +46,11 @@ def record(
     batch_size: BatchSize = None,
     device: Device = None,
 ) -> None:
-    """Record the response of every unit to every photograph, or statistics of them, to disk."""
+    """Record the response of every unit to every photograph, or statistics of them."""
     with errors_in_one_line():
         progress = progress_at(out)
         if progress is not None and progress.images:
-            typer.echo(f"{progress} are in {out} already")
+            typer.echo(f"{out} has {progress} from before")
         recording = neuroprobe.record(
             network(model, weights, seed),
             data,
@@ -64,9 +64,8 @@ def record(
             device=device,
         )
         print_table(renamed(recording.summary(), _COLUMNS), title=_title(recording))
-    typer.echo(f"neuroprobe.load({str(out)!r}) gives {recording!r}")
+    typer.echo(f"{', '.join(recording.reduced) or 'responses'} in {out}: neuroprobe.load({str(out)!r}) opens it")
 
 
 def _title(recording: Recording) -> str:
-    images = recording.meta["identity"]["images"]
-    return f"{recording.meta['model']}: {len(recording.units):,} units, {images:,} images"
+    return f"{recording.meta['model']}: {len(recording.units):,} units, {recording.meta['images']:,} images"

@@ -135,8 +135,10 @@ def errors_in_one_line() -> Iterator[None]:
             yield
     except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
         if getattr(error, "raised_in", launched_as()) == launched_as():  # else another process says it
-            typer.secho(f"neuroprobe: {error}", err=True, fg="red" if sys.stderr.isatty() else None)
+            said = "\n".join([str(error), *getattr(error, "__notes__", [])])
+            typer.secho(f"neuroprobe: {said}", err=True, fg="red" if sys.stderr.isatty() else None)
         raise typer.Exit(1) from error
     except KeyboardInterrupt as stop:
-        typer.echo("neuroprobe: stopped; nothing was written", err=True)
+        written = "; ".join(getattr(stop, "__notes__", ["nothing was written"]))
+        typer.echo(f"neuroprobe: stopped; {written}", err=True)
         raise typer.Exit(130) from stop
