@@ -60,15 +60,12 @@ class Content:
         """Yield what the page loads, each under the name that it asks for; the pictures are written on the way."""
         sheets, photographs = self._sheets(images), self._photographs(images)
         written = photographs["about"] if photographs else {}
-        yield (
-            "units",
-            self._units()
-            | {
-                "sheets": sheets,
-                "photographs": photographs and photographs["file"],
-                "images": image_previews(self.layers, self.joined.layers, written),
-            },
-        )
+        pictures = {
+            "sheets": sheets,
+            "photographs": photographs and photographs["file"],
+            "images": image_previews(self.layers, self.joined.layers, written),
+        }
+        yield "units", self._units() | pictures
         yield "images", photographs
         for number, details in enumerate(self.layers.values()):
             yield f"layer-{number}", details

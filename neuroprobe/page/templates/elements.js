@@ -37,8 +37,8 @@ function shorten(name, length) {
 
 const byId = (id) => document.getElementById(id);
 
-function option(value, text, selected = false) {
-  return element("option", { value, text, selected });
+function option(value, text) {
+  return element("option", { value, text });
 }
 
 const numbers = (() => {

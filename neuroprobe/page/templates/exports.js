@@ -9,8 +9,8 @@ const exporting = (() => {
   const chosen = () => (choice.selected.size ? [...choice.selected].sort((a, b) => a - b) : Array.from(choice.rows));
 
   function csv(rows) {
-    const columns = network.columns,
-      lines = [columns.map((column) => column.id)];
+    const columns = network.columns;
+    const lines = [columns.map((column) => column.id)];
     for (const row of rows)
       lines.push(
         columns.map((column) =>
@@ -38,8 +38,8 @@ const exporting = (() => {
   }
 
   function open() {
-    const rows = chosen(),
-      dialog = byId("export-dialog");
+    const rows = chosen();
+    const dialog = byId("export-dialog");
     const what = choice.selected.size
       ? `${numbers.count(rows.length, "unit")} selected`
       : `${numbers.count(rows.length, "unit")} shown; select some to export only these`;

@@ -43,8 +43,8 @@ const filters = (() => {
     byId("index").value = state.index ?? "";
     byId("layer").value = state.layer ?? "";
     byId("threshold-side").value = state.side;
-    const box = byId("threshold"),
-      slider = byId("threshold-slider");
+    const box = byId("threshold");
+    const slider = byId("threshold-slider");
     if (document.activeElement !== box) box.value = state.at ?? "";
     if (document.activeElement !== slider) slider.value = toSlider(state);
     slider.setAttribute("aria-valuetext", state.at === null ? "none" : String(state.at));
@@ -105,8 +105,8 @@ const filters = (() => {
   }
 
   function offerValue() {
-    const takesNumber = ["ge", "le", "eq"].includes(byId("filter-test").value),
-      takesWord = ["is", "not"].includes(byId("filter-test").value);
+    const takesNumber = ["ge", "le", "eq"].includes(byId("filter-test").value);
+    const takesWord = ["is", "not"].includes(byId("filter-test").value);
     byId("filter-number").hidden = byId("filter-number").disabled = !takesNumber;
     byId("filter-word").hidden = byId("filter-word").disabled = !takesWord;
   }
@@ -123,5 +123,5 @@ const filters = (() => {
     byId("filter-number").value = "";
   }
 
-  return { start, update, inWords, grouped };
+  return { start, update };
 })();

@@ -2,16 +2,12 @@
 "use strict";
 
 const grid = (() => {
-  const ROW = 36,
-    MARGIN = 12; // pixels; rows drawn beyond those in sight
+  const ROW = 36;
+  const MARGIN = 12; // pixels; rows drawn beyond those in sight
   const phone = window.matchMedia("(max-width: 899px)");
-  let scroller,
-    table,
-    head,
-    body,
-    active = 0,
-    drawnFrom = -1,
-    drawnTo = -1;
+  let scroller, table, head, body;
+  let active = 0; // the row that keys act on
+  let [drawnFrom, drawnTo] = [-1, -1];
 
   function start() {
     scroller = byId("table");
@@ -39,9 +35,7 @@ const grid = (() => {
   }
 
   function update(state, before) {
-    const sameRows =
-      before && ["index", "side", "at", "layer", "where", "sort"].every((key) => state[key] === before[key]);
-    if (!sameRows) {
+    if (choice.isOther(state, before)) {
       active = 0;
       scroller.scrollTop = 0;
     }
@@ -142,10 +136,10 @@ const grid = (() => {
   // Draw the rows in sight, if others are there or something changed.
   function drawRows(changed) {
     if (scroller.hidden) return;
-    const top = Math.max(0, scroller.scrollTop - head.offsetHeight),
-      rows = choice.rows;
-    const from = Math.max(0, Math.floor(top / ROW) - MARGIN),
-      to = Math.min(rows.length, Math.ceil((top + scroller.clientHeight) / ROW) + MARGIN);
+    const top = Math.max(0, scroller.scrollTop - head.offsetHeight);
+    const rows = choice.rows;
+    const from = Math.max(0, Math.floor(top / ROW) - MARGIN);
+    const to = Math.min(rows.length, Math.ceil((top + scroller.clientHeight) / ROW) + MARGIN);
     if (!changed && from === drawnFrom && to === drawnTo) return;
     [drawnFrom, drawnTo] = [from, to];
     const drawn = d3.range(from, to).map((place) => drawRow(rows[place], place));
@@ -163,12 +157,12 @@ const grid = (() => {
   }
 
   function drawRow(row, place) {
-    const selected = choice.selected.has(row),
-      open = view.state.unit === row;
+    const selected = choice.selected.has(row);
+    const open = view.state.unit === row;
     const box = element("input", { type: "checkbox", tabindex: -1, "aria-label": `Select ${network.nameOf(row)}` });
     box.checked = selected;
-    const layer = network.layerOf(row).name,
-      letters = phone.matches ? 10 : 20;
+    const layer = network.layerOf(row).name;
+    const letters = phone.matches ? 10 : 20;
     return element(
       "tr",
       {
@@ -213,8 +207,8 @@ const grid = (() => {
 
   function pressed(event) {
     if (event.target !== table || event.ctrlKey || event.metaKey || event.altKey) return;
-    const page = Math.max(1, Math.floor(scroller.clientHeight / ROW) - 2),
-      last = choice.rows.length - 1;
+    const page = Math.max(1, Math.floor(scroller.clientHeight / ROW) - 2);
+    const last = choice.rows.length - 1;
     const moves = {
       ArrowDown: active + 1,
       ArrowUp: active - 1,
@@ -248,8 +242,8 @@ const grid = (() => {
   }
 
   function reveal(place) {
-    const top = place * ROW,
-      room = scroller.clientHeight - head.offsetHeight;
+    const top = place * ROW;
+    const room = scroller.clientHeight - head.offsetHeight;
     if (top < scroller.scrollTop) scroller.scrollTop = top;
     else if (top + ROW > scroller.scrollTop + room) scroller.scrollTop = top + ROW - room;
   }

@@ -28,8 +28,8 @@ class Column {
   // Smallest and largest finite value; null where there is none.
   get extent() {
     if (this.known === undefined) {
-      let low = Infinity,
-        high = -Infinity;
+      let low = Infinity;
+      let high = -Infinity;
       for (const value of this.values) {
         if (value < low && value > -Infinity) low = value;
         if (value > high && value < Infinity) high = value;
@@ -120,17 +120,9 @@ const network = (() => {
 
   // The row of a unit by its name, "layer:unit"; null where there is no such unit.
   function rowOf(name) {
-    const colon = name.lastIndexOf(":");
-    const layer = made.layers.find((each) => each.name === name.slice(0, colon));
-    const unit = Number(name.slice(colon + 1));
-    return layer &&
-      Number.isInteger(unit) &&
-      unit >= 0 &&
-      unit < layer.units &&
-      colon >= 0 &&
-      name.slice(colon + 1) !== ""
-      ? layer.first + unit
-      : null;
+    const [, layerName, unit] = /^(.*):(\d+)$/s.exec(name) ?? [];
+    const layer = made.layers.find((each) => each.name === layerName);
+    return layer && Number(unit) < layer.units ? layer.first + Number(unit) : null;
   }
 
   const titleOf = (kind) => made.results.find((result) => result.kind === kind).title;

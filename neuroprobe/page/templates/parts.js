@@ -38,10 +38,9 @@ const arrays = (() => {
     uint32: Uint32Array,
     int32: Int32Array,
     float32: Float32Array,
-    int64: BigInt64Array,
   };
-  const LEVELS = 65534,
-    MISSING = 65535; // as encoding.py writes them
+  const LEVELS = 65534;
+  const MISSING = 65535; // as encoding.py writes them
 
   // A packed array: its values in C order.
   function unpack(packed) {
@@ -61,8 +60,8 @@ const arrays = (() => {
 
   // One unit's row of what scaled() wrote: numbers, NaN where one is missing.
   function scaledRow(scaled, unit) {
-    const low = unpack(scaled.low)[unit],
-      span = unpack(scaled.high)[unit] - low;
+    const low = unpack(scaled.low)[unit];
+    const span = unpack(scaled.high)[unit] - low;
     return Array.from(row(scaled.levels, unit), (level) => (level === MISSING ? NaN : low + (span * level) / LEVELS));
   }
 

@@ -4,9 +4,9 @@
 const pictures = (() => {
   // A unit's tuning curve, from zero to its peak, as small as a word.
   function spark(row) {
-    const curve = arrays.row(network.curves, row),
-      width = 56,
-      height = 22;
+    const curve = arrays.row(network.curves, row);
+    const width = 56;
+    const height = 22;
     const made = svg("svg", {
       class: "spark",
       width,
@@ -15,8 +15,8 @@ const pictures = (() => {
       "aria-hidden": "true",
     });
     if (curve[0] === 255) return made;
-    const x = d3.scaleLinear([0, curve.length], [1, width - 1]),
-      y = d3.scaleLinear([0, 254], [height - 1, 1]);
+    const x = d3.scaleLinear([0, curve.length], [1, width - 1]);
+    const y = d3.scaleLinear([0, 254], [height - 1, 1]);
     const closed = [...curve, curve[0]]; // 180 degrees is 0 again
     made.append(
       svg("path", { class: "under", d: d3.area((_v, i) => x(i), height - 1, y)(closed) }),
@@ -27,9 +27,9 @@ const pictures = (() => {
 
   // An orientation as a bar at that angle, on its colour.
   function glyph(degrees) {
-    const turn = (-degrees * Math.PI) / 180,
-      dx = 5 * Math.cos(turn),
-      dy = 5 * Math.sin(turn);
+    const turn = (-degrees * Math.PI) / 180;
+    const dx = 5 * Math.cos(turn);
+    const dy = 5 * Math.sin(turn);
     const disc = svg("circle", { cx: 8, cy: 8, r: 7, fill: scales.orientationColour(degrees) });
     const bar = svg("line", { x1: 8 - dx, y1: 8 - dy, x2: 8 + dx, y2: 8 + dy });
     return svg(
@@ -104,8 +104,8 @@ const pictures = (() => {
   // A filter's weights as a picture: mid grey is zero, in colours where it reads three.
   function filter(weights, height, width, colours, label) {
     const made = element("canvas", { width, height, class: "filter", role: "img", "aria-label": label });
-    const largest = d3.max(weights, Math.abs) || 1,
-      pixels = new ImageData(width, height);
+    const largest = d3.max(weights, Math.abs) || 1;
+    const pixels = new ImageData(width, height);
     for (let place = 0; place < height * width; place++) {
       const here = weights.slice(place * colours, (place + 1) * colours);
       const [red, green, blue] = colours === 3 ? here : Array(3).fill(d3.mean(here));

@@ -19,8 +19,7 @@
   }
 
   function update(state, before) {
-    if (!before || ["index", "side", "at", "layer", "where", "sort"].some((key) => state[key] !== before[key]))
-      choice.update(state);
+    if (choice.isOther(state, before)) choice.update(state);
     filters.update(state);
     strip.update(state);
     grid.update(state, before);

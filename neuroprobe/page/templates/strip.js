@@ -2,11 +2,11 @@
 "use strict";
 
 const strip = (() => {
-  const BINS = 40,
-    HEIGHT = 150,
-    PAD = 8;
-  const NAME = 22, // letters of a layer's name
-    LEVEL = 12; // of these names have room side by side
+  const BINS = 40;
+  const HEIGHT = 150;
+  const PAD = 8;
+  const NAME = 22; // letters of a layer's name
+  const LEVEL = 12; // of these names have room side by side
   let upright = false; // whether names stand, for want of room
   let drawn = null; // what the bins were made for
 
@@ -35,7 +35,7 @@ const strip = (() => {
     redraw(byId("layers"), ...network.layers.map((layer) => button(layer, state)));
   }
 
-  // Bin every unit once: the bin of each, and each layer's quartiles.
+  // Bin every unit once: the bin of each, and each layer's quartiles. (On a circle nothing lies in the middle.)
   function binned(column, scale) {
     const bins = new Int8Array(network.size).fill(-1);
     column.values.forEach((value, row) => {
@@ -46,17 +46,19 @@ const strip = (() => {
         .subarray(first, first + units)
         .filter(Number.isFinite)
         .sort();
-      return known.length ? [0.25, 0.5, 0.75].map((share) => d3.quantileSorted(known, share)) : null;
+      return known.length && column.scale !== "cyclic"
+        ? [0.25, 0.5, 0.75].map((share) => d3.quantileSorted(known, share))
+        : null;
     });
     return { bins, quartiles };
   }
 
   function button(layer, state) {
     const { all, passing, passes } = counts(layer);
-    const chosen = state.layer === layer.number,
-      quartiles = drawn.quartiles[layer.number];
-    const median = quartiles ? `median ${drawn.column.label} ${numbers.short(quartiles[1])}` : "no numbers";
-    const label = `${layer.name}: ${numbers.count(layer.units, "unit")}, ${median}, ${numbers.grouped(passes)} pass the filters`;
+    const chosen = state.layer === layer.number;
+    const quartiles = drawn.quartiles[layer.number];
+    const median = quartiles ? `, median ${drawn.column.label} ${numbers.short(quartiles[1])}` : "";
+    const label = `${layer.name}: ${numbers.count(layer.units, "unit")}${median}, ${numbers.grouped(passes)} pass the filters`;
     return element(
       "button",
       {
@@ -77,8 +79,8 @@ const strip = (() => {
   }
 
   function counts({ first, units }) {
-    const all = new Uint32Array(BINS),
-      passing = new Uint32Array(BINS);
+    const all = new Uint32Array(BINS);
+    const passing = new Uint32Array(BINS);
     let passes = 0;
     for (let row = first; row < first + units; row++) {
       passes += choice.passes[row];
@@ -96,8 +98,8 @@ const strip = (() => {
       preserveAspectRatio: "none",
       "aria-hidden": "true",
     });
-    const shape = smooth(all),
-      most = d3.max(shape) || 1;
+    const shape = smooth(all);
+    const most = d3.max(shape) || 1;
     const outline = d3
       .area()
       .curve(d3.curveMonotoneY)
@@ -106,15 +108,13 @@ const strip = (() => {
       .x1((count) => 30 + (26 * count) / most);
     for (const tick of scales.ticks(drawn.scale, drawn.column))
       made.append(svg("line", { class: "rule", x1: 0, x2: 60, y1: y(drawn.scale(tick)), y2: y(drawn.scale(tick)) }));
+    const coloured = svg("path", { class: "passing", d: outline(smooth(passing)) });
+    coloured.style.clipPath = beyond(state);
+    if (d3.sum(all)) made.append(svg("path", { class: "all", d: outline(shape) }), coloured);
     if (quartiles) {
-      const drawnPassing = svg("path", { class: "passing", d: outline(smooth(passing)) });
-      drawnPassing.style.clipPath = beyond(state);
-      made.append(svg("path", { class: "all", d: outline(shape) }), drawnPassing);
       const [low, middle, high] = quartiles.map((value) => y(drawn.scale(value)));
-      made.append(
-        svg("line", { class: "quartiles", x1: 30, x2: 30, y1: low, y2: high }),
-        svg("line", { class: "median", x1: 22, x2: 38, y1: middle, y2: middle }),
-      );
+      made.append(svg("line", { class: "quartiles", x1: 30, x2: 30, y1: low, y2: high }));
+      made.append(svg("line", { class: "median", x1: 22, x2: 38, y1: middle, y2: middle }));
     }
     if (state.at !== null) {
       const at = y(Math.min(1, Math.max(0, drawn.scale(state.at))));
@@ -159,8 +159,8 @@ const strip = (() => {
 
   // Left and right arrows move from layer to layer.
   function move(event) {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key],
-      here = event.target.closest?.("[data-key]");
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    const here = event.target.closest?.("[data-key]");
     const next = here && step && byId("strip").querySelector(`[data-key="${Number(here.dataset.key) + step}"]`);
     if (!next) return;
     event.preventDefault();

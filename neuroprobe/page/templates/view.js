@@ -11,7 +11,8 @@ const view = (() => {
 
   function standard() {
     const known = network.columns.filter((column) => column.isKnown);
-    const shown = known.filter((column) => column.shown).map((column) => column.id);
+    const wanted = known.filter((column) => column.shown);
+    const shown = (wanted.length ? wanted : known.filter((column) => column.kind)).map((column) => column.id);
     const numeric = known.filter((column) => column.isNumber && column.id !== "unit");
     const index = numeric.find((column) => column.shown) ?? numeric[0];
     return {
@@ -62,8 +63,8 @@ const view = (() => {
   }
 
   function written(of = state) {
-    const usual = standard(),
-      hash = new URLSearchParams();
+    const usual = standard();
+    const hash = new URLSearchParams();
     if (of.index !== usual.index) hash.set("index", of.index);
     if (of.at !== null) hash.set(of.side === "ge" ? "min" : "max", of.at);
     if (of.layer !== null) hash.set("layer", network.layers[of.layer].name);
@@ -76,8 +77,8 @@ const view = (() => {
 
   // Read the address; what it says of columns or units that are not here is left out.
   function read() {
-    const made = standard(),
-      hash = new URLSearchParams(location.hash.slice(1));
+    const made = standard();
+    const hash = new URLSearchParams(location.hash.slice(1));
     const index = network.byId.get(hash.get("index"));
     if (index?.isNumber) made.index = index.id;
     for (const [key, side] of [
@@ -89,8 +90,8 @@ const view = (() => {
     const layer = network.layers.findIndex((each) => each.name === hash.get("layer"));
     if (layer >= 0) made.layer = layer;
     made.where = hash.getAll("where").map(parsed).filter(Boolean);
-    const sort = hash.get("sort") ?? "",
-      down = sort.startsWith("-");
+    const sort = hash.get("sort") ?? "";
+    const down = sort.startsWith("-");
     if (network.byId.has(sort.slice(down))) made.sort = { column: sort.slice(down), down };
     if (hash.has("columns"))
       made.columns = hash
