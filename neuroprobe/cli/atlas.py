@@ -38,7 +38,9 @@ def atlas(
         Path | None,
         typer.Option(help="A folder of photographs, one sub-folder a class: adds class profiles and top images."),
     ] = None,
-    impact: Annotated[bool, typer.Option("--impact", help="With data: what the network loses without each unit.")] = False,
+    impact: Annotated[
+        bool, typer.Option("--impact", help="With data: what the network loses without each unit.")
+    ] = False,
     shift_invariance: Annotated[
         bool, typer.Option("--shift-invariance", help="With data: what stays the same when images move.")
     ] = False,
