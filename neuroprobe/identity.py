@@ -23,11 +23,12 @@ from neuroprobe.networks.expected import network_name
 from neuroprobe.progress import progress_bar
 from neuroprobe.provenance import weights_digest
 from neuroprobe.readout import Readout
+from neuroprobe.stimuli import StimulusSet
 
 if TYPE_CHECKING:
     from neuroprobe.preparation import Preparation
 
-_LOOKED_AT = 16  # images of a data set, evenly spread from the first to the last
+_LOOKED_AT = 32  # images of a data set, evenly spread from the first to the last
 _log = logging.getLogger("neuroprobe")
 
 
@@ -127,7 +128,9 @@ def _dataset_digest(images: Images) -> str:
         return digest(*(part for tensor in dataset.tensors for part in bytes_of(tensor)))
     if isinstance(dataset, DatasetFolder):
         return _folder_digest(dataset)
-    looks = {digest(*map(_item_bytes, images.alone(_spread(len(dataset))))) for _ in range(2)}
+    shown = dataset.describe() if isinstance(dataset, StimulusSet) else type(dataset).__qualname__
+    numbers = _spread(len(dataset))
+    looks = {digest(*map(_bytes_of, [shown, *images.alone(numbers)])) for _ in range(2)}
     if len(looks) == 1:
         return looks.pop()
     _log.warning(
@@ -145,7 +148,7 @@ def _folder_digest(folder: Any) -> str:
     return digest(*map(str.encode, names), *some, repr(done).encode())
 
 
-def _item_bytes(item: Any) -> bytes:
+def _bytes_of(item: Any) -> bytes:
     return json.dumps(described(item)).encode()
 
 

@@ -284,3 +284,49 @@ def test_tensors_are_taken_a_batch_at_once_and_copied(monkeypatch):
     assert torch.equal(torch.cat([batch.images for batch in batches]), images)
     batches[0].images.zero_()
     assert images[0].max() > 0
+
+
+# from a place on
+
+
+def in_batches(images):
+    return [(batch.numbers.tolist(), batch.drawn) for batch in images]
+
+
+LOADERS = {
+    "a Dataset": lambda: open_images(TensorDataset(torch.rand(7, 1, 2, 2)), batch_size=3),
+    "a DataLoader": lambda: open_images(DataLoader(TensorDataset(torch.rand(7, 1, 2, 2)), 3)),
+    "batches as items": lambda: open_images(DataLoader(torch.rand(7, 1, 2, 2).split(3), batch_size=None)),
+    "batches of one's own": lambda: open_images(
+        DataLoader(TensorDataset(torch.rand(7, 1, 2, 2)), batch_sampler=[[6, 5, 4], [3, 2, 1], [0]])
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", LOADERS)
+def test_images_from_a_place_on(kind):
+    images = LOADERS[kind]()
+    assert images.starts_anywhere
+    assert in_batches(images) == [([0, 1, 2], 1), ([3, 4, 5], 2), ([6], 3)]
+    rest = images.after(1, 3)
+    assert in_batches(rest) == in_batches(images)[1:]
+    assert all(torch.equal(one.images, other.images) for one, other in zip(rest, list(images)[1:], strict=True))
+    assert in_batches(images.after(3, 7)) == []
+
+
+def test_a_stream_starts_at_its_beginning():
+    class Stream(IterableDataset):
+        def __iter__(self):
+            yield from torch.rand(3, 1, 2, 2)
+
+    class Loader(DataLoader):
+        pass
+
+    assert not open_images(DataLoader(Stream(), 2)).starts_anywhere
+    assert not open_images(Loader(TensorDataset(torch.rand(3, 1, 2, 2)))).starts_anywhere
+
+
+def test_items_are_taken_alone():
+    images = torch.rand(7, 1, 2, 2)
+    alone = list(open_images(DataLoader(TensorDataset(images), 3)).alone([6, 2]))
+    assert [item[0].tolist() for item in alone] == [images[6:].tolist(), images[2:3].tolist()]

@@ -197,7 +197,7 @@ def test_images_that_are_done_are_not_read(place, images):
     again = Drawn()
     streamed(CutShort(), again, place)
     compared = again.numbers.index(24)
-    assert len(set(again.numbers[:compared])) == 16
+    assert len(set(again.numbers[:compared])) == 32
     assert again.numbers[compared:] == list(range(24, COUNT))
 
 

@@ -1,0 +1,34 @@
+"""Files that are there whole or not at all."""
+
+import os
+
+import pytest
+
+from neuroprobe.folders import move_whole, write_whole
+
+
+def test_a_file_is_written_and_replaced(tmp_path):
+    place = tmp_path / "new" / "file"
+    write_whole(place, b"one")
+    write_whole(place, memoryview(b"two"))
+    assert place.read_bytes() == b"two"
+    assert list(place.parent.iterdir()) == [place]
+
+
+def test_a_file_is_moved_to_where_no_folder_was(tmp_path):
+    (tmp_path / "file").write_bytes(b"one")
+    move_whole(tmp_path / "file", tmp_path / "a" / "b")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a" / "b").read_bytes() == b"one"
+
+
+def test_what_was_there_stays_until_the_new_is_on_the_disk(tmp_path, monkeypatch):
+    write_whole(tmp_path / "file", b"one")
+
+    def full(_file):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(tmp_path / "file", b"two")
+    assert (tmp_path / "file").read_bytes() == b"one"
