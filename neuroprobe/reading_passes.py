@@ -1,7 +1,7 @@
 """Forward passes that are read: by hooks on the network, or as written down with its normalisation folded.
 
-Folding saves a pass over the map for every batch normalisation. Where the two do not give the same numbers, or somebody
-else's hooks want to see the network run, it runs as it stands.
+Folding saves a pass over the map for every batch normalisation. Only networks of known libraries are folded; where that
+does not give the same numbers, or somebody else's hooks want to see the network run, it runs as it stands.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from neuroprobe.schedule import Step, scheduled
 from neuroprobe.tape import write_down
 
 _TOLERANCE = 1e-4  # of a layer's largest value
+# whose forward passes are known to treat each image by itself; what a user's own code does with a batch, no check can tell
+_KNOWN_CODE = ("torch.nn.", "torchvision.", "timm.", "neuroprobe.")
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _PRECISIONS = (torch.float32, torch.float64)
 
@@ -105,6 +107,7 @@ def _may_be_folded(prepared: Preparation) -> bool:
     return (
         prepared.may_fold
         and prepared.autocast is None
+        and all(f"{type(module).__module__}.".startswith(_KNOWN_CODE) for module in model.modules())
         and any(isinstance(module, _NORMS) for module in model.modules())
         and all(weight.dtype in _PRECISIONS for weight in model.parameters())
         and not is_watched(model)

@@ -102,9 +102,9 @@ def _traces(model):
 
 
 def _stance():
-    """Return whether the compiler compiles; it is loaded by the first model that is compiled."""
+    """Return whether the compiler compiles, as it does by default; it may be loaded at any time."""
     compiler = sys.modules.get("torch._dynamo.eval_frame")
-    return compiler and compiler._stance.stance
+    return compiler._stance.stance if compiler else "default"
 
 
 def _hooks(module):

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
+import neuroprobe.reading_passes as reading
 from neuroprobe.preparation import prepare
 from neuroprobe.probe import tapping
 from neuroprobe.reading_passes import Folded, reading_passes
@@ -25,6 +26,12 @@ class Normed(nn.Module):
     def forward(self, images):
         x = F.relu(self.norm(self.one(images)))
         return self.head(F.relu(self.other(self.two(x)) + x))
+
+
+@pytest.fixture(autouse=True)
+def known(monkeypatch):
+    """Trust the networks of these tests as those of known libraries are trusted."""
+    monkeypatch.setattr(reading, "_KNOWN_CODE", ("torch.nn.", "small_networks.", f"{__name__}."))
 
 
 @pytest.fixture
@@ -88,6 +95,12 @@ def test_normalisation_is_folded(images):
         relus = [layer for layer in prepared.layers(images[:1], None) if layer.default]
         folded = Folded.of(prepared, images[:1], relus)
     assert "batch_norm" not in [step.operation.function.__name__ for step in folded.steps]
+
+
+def test_a_user_s_own_code_runs_as_it_stands(images, monkeypatch):
+    monkeypatch.undo()
+    assert folded_of(opened(Normed()), images) is None
+    assert folded_of(opened(nn.Sequential(conv(3, 4), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten())), images) is not None
 
 
 def test_what_has_nothing_to_fold_runs_as_it_stands(images):
