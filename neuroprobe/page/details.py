@@ -11,6 +11,7 @@ import numpy as np
 
 from neuroprobe.page.columns import class_names
 from neuroprobe.page.encoding import scaled
+from neuroprobe.page.joining import grid_of
 from neuroprobe.results import ClassSelectivity, Recording, Result, ShiftInvariance, Tuning, UnitImpact
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def layer_details(joined: Joined, layer: str, insight: Insight) -> dict[str, Any
         elif isinstance(result, ShiftInvariance):
             made["shifts"] = _shifts(result.curves[layer])
         elif isinstance(result, Recording) and (top := _top_images(result, layer)) is not None:
-            made["images"] = _top(top, joined.grid(layer), insight.fields.get(layer))
+            made["images"] = _top(top, grid_of(result, layer), insight.fields.get(layer))
     return made | ({"filters": insight.filters[layer]} if layer in insight.filters else {})
 
 

@@ -11,6 +11,7 @@ from neuroprobe.analysis.first_filters import first_filters
 from neuroprobe.analysis.receptive_fields import ReceptiveFields, receptive_fields
 from neuroprobe.models import unwrap
 from neuroprobe.networks.expected import expected_input
+from neuroprobe.page.joining import grid_of
 from neuroprobe.results import Recording, Tuning
 
 if TYPE_CHECKING:
@@ -39,24 +40,36 @@ class Insight:
         Raises:
             ValueError: if it is not the network that was measured.
         """
-        shape = _image_shape(model, joined)
-        if model is None or shape is None:
-            return cls(shape)
+        sizes = _sizes(model, joined)
+        if model is None or not sizes:
+            return cls(next(iter(sizes), None))
         joined.refuse_another(model)
-        found = dry_run(model, shape)
+        found = dry_run(model, sizes[0])
         filters = {layer: weights.permute(0, 2, 3, 1).numpy() for layer, weights in first_filters(model, found).items()}
-        return cls(shape, [layer.name for layer in found], filters, _fields(model, joined, shape))
+        return cls(sizes[0], [layer.name for layer in found], filters, _fields(model, joined, sizes))
 
 
-def _image_shape(model: nn.Module | None, joined: Joined) -> Shape | None:
-    """Return (C, H, W) of the images that the network takes, where it or a result tells."""
+def _sizes(model: nn.Module | None, joined: Joined) -> list[Shape]:
+    """Return (C, H, W) of the images that the network may have been shown: its own size, then those of stimuli."""
     expected = None if model is None else expected_input(unwrap(model))
+    own: list[Shape] = [expected.size] if expected else []
     shown: list[Shape] = [tuple(each.meta["stimuli"]["size"]) for each in joined.results if isinstance(each, Tuning)]
-    return expected.size if expected else next(iter(shown), None)
+    return own + shown
 
 
-def _fields(model: nn.Module, joined: Joined, shape: Shape) -> dict[str, ReceptiveFields]:
-    """Measure receptive fields where there are images to draw them on."""
-    recorded = {layer for each in joined.results if isinstance(each, Recording) for layer in each.layer_names}
-    layers = [layer for layer in joined.layers if layer in recorded and len(joined.grid(layer)) == 2]
-    return receptive_fields(model, layers, image_size=shape) if layers else {}
+def _fields(model: nn.Module, joined: Joined, sizes: Sequence[Shape]) -> dict[str, ReceptiveFields]:
+    """Measure receptive fields where there are images to draw them on, whose size is one of these."""
+    fields: dict[str, ReceptiveFields] = {}
+    for recording in (each for each in joined.results if isinstance(each, Recording)):
+        grids = {layer: grid_of(recording, layer) for layer in recording.layer_names}
+        maps = {layer: places for layer, places in grids.items() if len(places) == 2}
+        size = next((size for size in sizes if _gives(model, size, maps)), None)
+        if maps and size is not None:
+            fields |= receptive_fields(model, list(maps), image_size=size)
+    return fields
+
+
+def _gives(model: nn.Module, size: Shape, maps: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether images of a size give maps of these (height, width)."""
+    found = {layer.name: layer.grid for layer in dry_run(model, size)}
+    return all(found.get(layer) == places for layer, places in maps.items())

@@ -82,11 +82,12 @@ class Joined:
         """Return the shape of a layer's output for one image, (1, ...)."""
         return next(result.meta["layers"][layer]["shape"] for result in self.results if layer in result.meta["layers"])
 
-    def grid(self, layer: str) -> tuple[int, ...]:
-        """Return the lengths of the axes of places of a layer's map: (height, width), (tokens,) or ()."""
-        shape = self.shape(layer)
-        unit_axis = shape.index(self.layers[layer], 1)
-        return tuple(length for axis, length in enumerate(shape) if axis not in (0, unit_axis))
+
+def grid_of(result: Result, layer: str) -> tuple[int, ...]:
+    """Return the lengths of the axes of places of a layer's map: (height, width), (tokens,) or ()."""
+    shape = result.meta["layers"][layer]["shape"]
+    unit_axis = shape.index(len(result.units.loc[layer]), 1)
+    return tuple(length for axis, length in enumerate(shape) if axis not in (0, unit_axis))
 
 
 def _listed(results: Results) -> list[Saved | str | Path]:

@@ -134,6 +134,17 @@ def test_the_network_adds_filters_the_order_of_layers_and_what_places_see(cnn7, 
     assert "filters" not in delivered(alone, "layer-1")
 
 
+def test_what_places_see_is_told_only_for_images_of_the_size_that_was_recorded():
+    network, layer = neuroprobe.load_network("resnet20", None), "conv1"  # whose own size is 32
+    found = neuroprobe.record(network, torch.rand(6, 3, 40, 40), [layer], reducers=["top_images"], progress=False)
+    assert Insight.of(network, Joined.of(found)).fields == {}
+    stimuli = neuroprobe.stimuli.gratings(40, orientations=4, frequencies=1, phases=2)
+    tuned = neuroprobe.orientation(network, [layer], stimuli=stimuli, permutations=0, progress=False)
+    insight = Insight.of(network, Joined.of([found, tuned]))
+    assert insight.fields[layer].columns.pixels == 40
+    assert insight.image_shape == (3, 32, 32)  # that photographs of a folder are brought to
+
+
 def test_another_network_than_the_one_measured_is_an_error(measured, tmp_path):
     other = neuroprobe.load_network("cnn7", None)
     with pytest.raises(

@@ -6,7 +6,7 @@ import pytest
 from planted_results import LAYERS, UNITS, class_selectivity, recording, shift_invariance, tuning, unit_impact
 
 import neuroprobe
-from neuroprobe.page.joining import Joined
+from neuroprobe.page.joining import Joined, grid_of
 from neuroprobe.results import Ablation
 
 CONV, FC = LAYERS
@@ -46,8 +46,7 @@ def test_results_of_one_kind_are_joined_where_they_are_of_different_layers():
 
 
 def test_the_grid_of_places_is_what_counts_neither_images_nor_units():
-    joined = Joined.of(tuning())
-    assert (joined.grid(CONV), joined.grid(FC)) == ((8, 8), ())
+    assert (grid_of(tuning(), CONV), grid_of(tuning(), FC)) == ((8, 8), ())
 
 
 def test_results_of_different_networks_are_an_error_that_names_both():
