@@ -17,9 +17,9 @@ from torch import Tensor
 from neuroprobe.addresses import Layer
 from neuroprobe.data import Batch, Images
 from neuroprobe.map_statistics import Donors, MapMoments
+from neuroprobe.observing import observe
 from neuroprobe.preparation import Preparation
 from neuroprobe.readout import Readout, one_of
-from neuroprobe.recording import observe
 from neuroprobe.reducers import Observed
 
 _STATISTICS: dict[str, Any] = {"mean": MapMoments, "noise": MapMoments, "resample": Donors}

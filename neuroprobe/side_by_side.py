@@ -35,7 +35,7 @@ class SideBySide:
         self._layers.append(replace(seen, maps=seen.responses))
 
     def complete(self, _output: Any) -> None:
-        """Join what the pass has shown: ``on_output`` of :func:`neuroprobe.recording.observe`."""
+        """Join what the pass has shown: ``on_output`` of :func:`neuroprobe.observing.observe`."""
         first = self._layers[0]
         joined = torch.cat([seen.responses.to(first.responses.device) for seen in self._layers], dim=1)
         self._layers.clear()

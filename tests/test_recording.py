@@ -12,9 +12,9 @@ import neuroprobe
 from neuroprobe import record
 from neuroprobe.addresses import UnknownLayerError
 from neuroprobe.data import open_images
+from neuroprobe.observing import observe
 from neuroprobe.preparation import prepare
 from neuroprobe.readout import Readout
-from neuroprobe.recording import observe
 from neuroprobe.reducers import Moments, TopImages
 
 COUNT = 10

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 from torchvision.utils import save_image
 
 import neuroprobe
-from neuroprobe import checkpoints, record, recording, shards, streaming
+from neuroprobe import checkpoints, observing, record, shards, streaming
 from neuroprobe.reducers import Moments, TopImages
 
 COUNT, BATCH = 50, 8
@@ -175,8 +175,8 @@ def test_only_what_is_missing_is_run(place, images):
 
 def test_the_bar_starts_where_the_recording_does(place, images, monkeypatch):
     cut_short(place, images, after=3)
-    bars, shown = [], recording.progress_bar
-    monkeypatch.setattr(recording, "progress_bar", lambda *a, **how: bars.append((a, how)) or shown(*a, **how))
+    bars, shown = [], observing.progress_bar
+    monkeypatch.setattr(observing, "progress_bar", lambda *a, **how: bars.append((a, how)) or shown(*a, **how))
     streamed(CutShort(), images, place)
     assert bars == [(("recording", COUNT), {"shown": True, "done": 24})]
 

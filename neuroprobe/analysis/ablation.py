@@ -29,9 +29,9 @@ from neuroprobe.analysis.unit_sets import (
 from neuroprobe.data import Data, Images
 from neuroprobe.distributed import together
 from neuroprobe.holding import Holding
+from neuroprobe.observing import Summed, observe
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.readout import Readout, Tokens, one_of, whole_number
-from neuroprobe.recording import Summed, observe
 from neuroprobe.reducers import Moments
 from neuroprobe.results import Ablation
 from neuroprobe.trials import Trial

@@ -14,10 +14,10 @@ from neuroprobe.analysis.class_columns import PRESETS, Measured
 from neuroprobe.analysis.class_halves import ClassTally, Halves, Labelling
 from neuroprobe.data import Data
 from neuroprobe.distributed import together
+from neuroprobe.observing import observe
 from neuroprobe.preparation import Preprocess, prepare
 from neuroprobe.provenance import made_from
 from neuroprobe.readout import Readout, Rectifier, Tokens, one_of, whole_number
-from neuroprobe.recording import observe
 from neuroprobe.results import ClassSelectivity
 from neuroprobe.side_by_side import SideBySide
 from neuroprobe.spool import Spool

@@ -16,11 +16,11 @@ from neuroprobe.analysis.unit_totals import UnitTotals
 from neuroprobe.answers import labels_among
 from neuroprobe.data import Batch, Data, check_images, cut, suggested_batch
 from neuroprobe.distributed import together
+from neuroprobe.observing import first_image
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.progress import progress_bar
 from neuroprobe.provenance import made_from
 from neuroprobe.readout import Readout, Tokens, one_of
-from neuroprobe.recording import first_image
 from neuroprobe.results import Importance
 
 METHODS: dict[str, Callable[[Setting], Attribute]] = {

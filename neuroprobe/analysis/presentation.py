@@ -17,9 +17,9 @@ from neuroprobe.analysis.tuning import Responses
 from neuroprobe.data import Batch
 from neuroprobe.distributed import Part, look_out
 from neuroprobe.networks.untrained import calibrate, untrained
+from neuroprobe.observing import Kept, observe
 from neuroprobe.preparation import Preparation
 from neuroprobe.readout import Readout, Rectifier, whole_number
-from neuroprobe.recording import Kept, observe
 from neuroprobe.stimuli import StimulusSet
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from neuroprobe.analysis.total_stride import total_strides
 from neuroprobe.data import Data, open_images
 from neuroprobe.distributed import together
 from neuroprobe.networks.expected import image_shape
+from neuroprobe.observing import first_image, observe
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.provenance import made_from
 from neuroprobe.readout import Readout, Rectifier, Tokens
-from neuroprobe.recording import first_image, observe
 from neuroprobe.results import ShiftInvariance, unit_index
 
 if TYPE_CHECKING:

@@ -20,10 +20,10 @@ from neuroprobe.analysis.screening import estimated_impact
 from neuroprobe.data import Batch, Data, Images
 from neuroprobe.distributed import together
 from neuroprobe.holding import Holder, Holding
+from neuroprobe.observing import observe
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.provenance import made_from
 from neuroprobe.readout import Readout, Rectifier, Tokens, whole_number
-from neuroprobe.recording import observe
 from neuroprobe.results import UnitImpact
 from neuroprobe.trials import run_trials
 
