@@ -25,7 +25,7 @@ from neuroprobe.schedule import Step, scheduled
 from neuroprobe.tape import write_down
 
 _TOLERANCE = 1e-4  # of a layer's largest value
-# whose forward passes are known to treat each image by itself; what a user's own code does with a batch, no check can tell
+# their forward passes treat each image by itself; what a user's own code does with a batch, no check can tell
 _KNOWN_CODE = ("torch.nn.", "torchvision.", "timm.", "neuroprobe.")
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _PRECISIONS = (torch.float32, torch.float64)

@@ -11,7 +11,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from neuroprobe.models import device_of
 
-
 _PACKED = ("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized")
 
 
@@ -29,8 +28,8 @@ def untrained(network: nn.Module, seed: int) -> nn.Module:
     )
     if quantised is not None:
         raise ValueError(
-            f"control='untrained' initialises weights anew, and those of {quantised!r} are quantised: give a network of "
-            "your own as the control, or measure the network that was quantised"
+            f"control='untrained' initialises weights anew, and those of {quantised!r} are quantised: give a network "
+            "of your own as the control, or measure the network that was quantised"
         )
     fresh = copy.deepcopy(network)
     device = device_of(network)
