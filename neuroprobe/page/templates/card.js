@@ -43,7 +43,7 @@ const card = (() => {
     const missing = loaded
       .filter((part) => part.reason)
       .map((part) => element("p", { class: "notice", text: part.reason.message }));
-    const width = byId("card").clientWidth - PADDING;
+    const width = byId("card").clientWidth - PADDING - 1; // which is rounded
     const held = byId("card").contains(document.activeElement) && document.activeElement.dataset.step;
     byId("card").replaceChildren(
       header(row),

@@ -138,8 +138,8 @@ const strip = (() => {
     if (state.at === null) return "none";
     const at = y(Math.min(1, Math.max(0, drawn.scale(state.at))));
     return state.side === "ge"
-      ? `polygon(0 0, 60px 0, 60px ${at}px, 0 ${at}px)`
-      : `polygon(0 ${at}px, 60px ${at}px, 60px ${HEIGHT}px, 0 ${HEIGHT}px)`;
+      ? `polygon(0 0, 60px 0, 60px ${at}px, 0 ${at}px) view-box`
+      : `polygon(0 ${at}px, 60px ${at}px, 60px ${HEIGHT}px, 0 ${HEIGHT}px) view-box`;
   }
 
   function axis(column, scale) {
