@@ -50,7 +50,7 @@ class Bootstrap:
     def draw(self, numbers: Tensor, device: torch.device) -> None:
         """Draw how often each image of a batch counts, from the images' numbers in the data."""
         drawn = [np.random.default_rng((self._seed, int(n))).poisson(size=self._replicates) for n in numbers]
-        self._weights = torch.from_numpy(np.stack(drawn)).to(device, torch.float32)
+        self._weights = torch.from_numpy(np.stack(drawn)).to(device, torch.float64)
         self._images, self._sums = self._images.to(device), self._sums.to(device)
 
     def count(self) -> None:
@@ -63,13 +63,13 @@ class Bootstrap:
         if not seen:
             return
         slots = {group: slot for slot, group in enumerate(seen)}
-        members = np.zeros((len(seen), len(rows)), dtype=np.float32)  # how often a group has a row
+        members = np.zeros((len(seen), len(rows)))  # how often a group has a row
         for place, row in enumerate(rows):
             for group in self._groups_of.get(row, ()):
                 members[slots[group], place] += 1
-        summing = torch.from_numpy(members).to(losses)
+        summing = torch.from_numpy(members).to(self._weights)
         for sums, values in zip(self._sums, (losses, correct), strict=True):
-            sums[seen] += (summing @ values.to(losses) @ self._weights).double()
+            sums[seen] += summing @ values.to(self._weights) @ self._weights
 
     def __add__(self, other: Bootstrap) -> Bootstrap:
         """Return the replicates over both sets of images."""
