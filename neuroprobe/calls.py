@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
-from neuroprobe.interrupts import undisturbed
+from neuroprobe.interrupts import leave, undisturbed
 
 # gates and squashers are told apart from the others because a squasher's output may be a gate (addresses.py)
 SQUASHERS = {"sigmoid": nn.Sigmoid, "hardsigmoid": nn.Hardsigmoid, "tanh": nn.Tanh}
@@ -93,8 +93,7 @@ class Watch(TorchFunctionMode):
         return self
 
     def __exit__(self, *exception: Any) -> None:
-        with undisturbed():
-            self._undo.__exit__(*exception)
+        leave(self._undo)
 
     def _register(self, undo: ExitStack) -> None:
         undo.enter_context(_uncompiled())

@@ -51,5 +51,13 @@ def entered(*contexts: AbstractContextManager[Any]) -> Iterator[None]:
                 stack.enter_context(context)
         yield
     finally:
+        leave(stack)
+
+
+def leave(stack: ExitStack) -> None:
+    """Leave the contexts of a stack, with Ctrl-C held back meanwhile."""
+    try:
         with undisturbed():
             stack.close()
+    finally:
+        stack.close()  # where Ctrl-C came just before it was held back; else nothing is left to do

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from neuroprobe.addresses import Layer, choose, find_layers, unknown_layer, with_unit_axes
 from neuroprobe.calls import Call, Watch
-from neuroprobe.interrupts import undisturbed
+from neuroprobe.interrupts import leave, undisturbed
 from neuroprobe.models import left_as_found, unwrap
 from neuroprobe.parts import part_at, with_part
 from neuroprobe.readout import Readout, Reduce, Tokens
@@ -132,8 +132,7 @@ class Probe(Mapping[str, Tensor]):
 
     def __exit__(self, *exception: Any) -> None:
         self._entered = False
-        with undisturbed():
-            self._undo.__exit__(*exception)
+        leave(self._undo)
 
     def __getitem__(self, layer: str) -> Tensor:
         if layer in self._responses:
