@@ -18,7 +18,9 @@ def refuse_to_clobber(place: Path, *, overwrite: bool) -> None:
     if not _is_page(place):
         raise FileExistsError(f"{place} exists and is no atlas: choose another folder")
     if not overwrite:
-        raise FileExistsError(f"{place} already holds an atlas: choose another folder, or say overwrite")
+        raise FileExistsError(
+            f"{place} already holds an atlas: choose another folder, or pass overwrite=True (--overwrite)"
+        )
 
 
 def _is_page(place: Path) -> bool:
