@@ -86,6 +86,7 @@ class Shards:
             shards=(self.images, whole_units, *self.row[1:]),
             dtype="float32",
             fill_value=float("nan"),
+            compressors=zarr.codecs.ZstdCodec(level=1),  # the default, 3, takes half as long again for 2% less
             chunk_key_encoding=_NAMING,  # type: ignore[arg-type]
             dimension_names=dims,
             config={"write_empty_chunks": True},
