@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -20,7 +21,6 @@ from neuroprobe.progress import progress_bar
 from neuroprobe.reading_passes import reading_passes
 from neuroprobe.readout import Readout, Rectifier
 from neuroprobe.reducers import Observed, Reducer
-from neuroprobe.streaming import beside
 
 
 class Summed:
@@ -37,8 +37,14 @@ class Summed:
         for name, reducer in self._reducers.items():
             state, so_far = reducer(seen), self.states[name].get(layer.name)
             if so_far is not None and so_far is self._restored.get(name, {}).get(layer.name):
-                so_far = beside(so_far, state)
+                so_far = _beside(so_far, state)
             self.states[name][layer.name] = state if so_far is None else so_far + state
+
+
+def _beside(state: Any, like: Any) -> Any:
+    """Return a state from disk with its tensors on the devices of those of a new one."""
+    own, new = vars(state), vars(like)
+    return replace(state, **{name: own[name].to(new[name].device) for name in own if isinstance(own[name], Tensor)})
 
 
 class Kept:

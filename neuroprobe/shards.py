@@ -6,7 +6,7 @@ million images and 4,000 units, one unit's responses are read from 64 MB in 245 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, prod
 from pathlib import Path
@@ -77,6 +77,7 @@ class Shards:
 
     def _array(self, files: dict[str, Any], images: int, dims: Sequence[str] | None = None) -> Any:
         import zarr
+        from zarr.codecs import ZstdCodec
 
         whole_units = ceil(self.row[0] / self.block[1]) * self.block[1]
         return zarr.create_array(
@@ -86,19 +87,25 @@ class Shards:
             shards=(self.images, whole_units, *self.row[1:]),
             dtype="float32",
             fill_value=float("nan"),
-            compressors=zarr.codecs.ZstdCodec(level=1),  # the default, 3, takes half as long again for 2% less
+            compressors=ZstdCodec(level=1),  # the default, 3, takes half as long again for 2% less
             chunk_key_encoding=_NAMING,  # type: ignore[arg-type]
             dimension_names=dims,
             config={"write_empty_chunks": True},
         )
 
 
+def shard_by_shard(responses: xr.DataArray) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield the number of the first image, and the rows, of parts of (image, unit, ...), which may lie in a store."""
+    images = Shards.of(responses.shape[1:], len(responses)).images
+    for start in range(0, len(responses), images):
+        yield start, responses[start : start + images].to_numpy()
+
+
 def write_responses(responses: xr.DataArray, folder: Path) -> None:
-    """Write an array (image, unit, ...) that is at hand or lies in another store, a shard at a time."""
+    """Write an array (image, unit, ...), which may lie in another store, a shard at a time."""
     shards = Shards.of(responses.shape[1:], len(responses))
-    for number, start in enumerate(range(0, len(responses), shards.images)):
-        rows = responses[start : start + shards.images].to_numpy()
-        write_whole(folder / shards.file(number), shards.encoded(rows))
+    for start, rows in shard_by_shard(responses):
+        write_whole(folder / shards.file(start // shards.images), shards.encoded(rows))
     write_metadata(shards, responses, folder)
 
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from neuroprobe import store
 from neuroprobe.addresses import Layer
@@ -167,12 +166,6 @@ def _append(place: Path, rows: NDArray[np.float32]) -> None:
     with place.open("ab", buffering=0) as file:
         while left:
             left = left[file.write(left) :]
-
-
-def beside(state: Any, like: Any) -> Any:
-    """Return a state from disk with its tensors on the devices of those of a new one."""
-    own, new = vars(state), vars(like)
-    return replace(state, **{name: own[name].to(new[name].device) for name in own if isinstance(own[name], Tensor)})
 
 
 def load_recording(place: Path) -> Recording:

@@ -3,7 +3,9 @@
 import functools
 import logging
 import shutil
+from dataclasses import replace
 from itertools import chain
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +18,8 @@ from torchvision.utils import save_image
 
 import neuroprobe
 from neuroprobe import checkpoints, observing, record, shards, streaming
-from neuroprobe.reducers import Moments, TopImages
+from neuroprobe.observing import Summed
+from neuroprobe.reducers import Moments, TopImages, observed
 
 COUNT, BATCH = 50, 8
 REDUCERS = ["moments", "class_moments", "top_images", "quantiles", "covariance"]
@@ -133,6 +136,28 @@ def test_responses_stay_on_disk_until_they_are_looked_at(place, images):
     with pytest.raises(ValueError, match="checksum"):  # of a file that was spoilt since
         loaded.curves["4"].sel(unit=3).to_numpy()
     assert loaded.curves["1"].sel(unit=3).to_numpy().shape == (COUNT,)
+
+
+def test_top_images_are_taken_from_disk_part_by_part(place, images):
+    streamed(network(), images, place, reduce="max")
+    recording, whole = (
+        neuroprobe.load(place),
+        record(network(), images, preprocess=None, reduce="max", batch_size=BATCH),
+    )
+    assert len(list(shards.shard_by_shard(whole.curves["4"]))) == 3
+    for layer in ("1", "4"):
+        torch.testing.assert_close(
+            vars(recording.top_images(layer)),
+            vars(TopImages.of(observed(whole.curves[layer].to_numpy()))),
+            rtol=0,
+            atol=0,
+        )
+
+
+def test_a_loaded_recording_is_saved_elsewhere(place, images):
+    streamed(network(), images, place)
+    neuroprobe.load(place).save(place.with_name("copy.zarr"))
+    assert files(place.with_name("copy.zarr")) == files(place)
 
 
 def test_nothing_but_the_result_is_left(place, images):
@@ -279,6 +304,15 @@ def test_hooks_that_look_on_change_no_bit(place, images):
     with model.register_forward_pre_hook(fourth_fails), pytest.raises(KeyboardInterrupt):
         streamed(model, images, place)
     assert_same(streamed(model, images, place), streamed(model, images, place.with_name("undisturbed.zarr")))
+
+
+def test_states_from_disk_join_new_ones_on_their_device():
+    kept = Moments.of(observed(torch.rand(4, 3)))
+    new = replace(kept, **{name: part.to("meta") for name, part in vars(kept).items() if name != "count"})
+    summed = Summed({"moments": lambda _: new}, {"moments": {"relu": kept}})
+    summed(SimpleNamespace(name="relu"), observed(torch.rand(4, 3)))
+    assert summed.states["moments"]["relu"].mean.device.type == "meta"
+    assert summed.states["moments"]["relu"].count == 8
 
 
 # data that come in other ways

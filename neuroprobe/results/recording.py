@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from neuroprobe.packing import Contents
 from neuroprobe.results.base import Result, known_layer
+from neuroprobe.shards import shard_by_shard
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +52,8 @@ class Recording(Result):
             if isinstance(state := by_layer.get(layer), TopImages):
                 return state
         if layer in self.curves and self.curves[layer].ndim == 2:
-            return TopImages.of(observed(self.curves[layer].to_numpy()))
+            parts = shard_by_shard(self.curves[layer])
+            return reduce(add, (TopImages.of(observed(rows, first=start)) for start, rows in parts))
         raise ValueError(
             f"this recording holds {', '.join(self.reduced) or 'whole maps'} and no top images: record them, as in "
             'neuroprobe.record(model, data, reducers=["top_images"])'
