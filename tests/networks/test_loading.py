@@ -6,7 +6,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.testing import assert_close
 
-from neuroprobe.networks.checkpoints import load_weights
+from neuroprobe.networks.loading import load_weights
 
 
 def network(width=4):
