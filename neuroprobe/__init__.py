@@ -20,6 +20,8 @@ _HOMES = {
     "unit_impact": "analysis.unit_impact",
     "ablation": "analysis.ablation",
     "noise_curves": "analysis.noise",
+    "SelectivityPenalty": "training.class_penalty",
+    "OrientationPenalty": "training.orientation_penalty",
     "load_network": "networks",
     "load": "results",
     "atlas": "page.atlas",

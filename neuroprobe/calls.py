@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
+from torch.utils.hooks import RemovableHandle
 
 from neuroprobe.interrupts import leave, undisturbed
 
@@ -83,6 +84,7 @@ class Watch(TorchFunctionMode):
         self._model, self._see, self._functions = model, see, functions
         self._watched = modules
         self._passes: list[_Pass] = []  # the last is under way; a hook may run the network again from within
+        self._hooks: list[tuple[str | None, RemovableHandle]] = []  # the module each tells of; None: serves functions
         self._undo = ExitStack()
 
     def __enter__(self) -> Watch:
@@ -94,6 +96,14 @@ class Watch(TorchFunctionMode):
 
     def __exit__(self, *exception: Any) -> None:
         leave(self._undo)
+
+    def narrow(self, calls: Collection[Call]) -> None:
+        """See these calls alone from here on: the hooks that only others need go."""
+        modules = {call.module for call in calls if call.function is None}
+        self._functions = any(call.function for call in calls)
+        for told, hook in self._hooks:
+            if not (self._functions if told is None else told in modules):
+                hook.remove()
 
     def _register(self, undo: ExitStack) -> None:
         undo.enter_context(_uncompiled())
@@ -112,20 +122,21 @@ class Watch(TorchFunctionMode):
         if self._passes:  # it never began where another's hook raised before ours
             self._passes.pop()
 
-    def _hook(self, hooks: ExitStack, path: str, module: nn.Module) -> None:
+    def _hook(self, undo: ExitStack, path: str, module: nn.Module) -> None:
+        def hooked(of: str | None, hook: RemovableHandle) -> None:
+            self._hooks.append((of, undo.enter_context(hook)))
+
         if self._functions:  # then every module must say when it runs: functions are named after the innermost
-            hooks.enter_context(module.register_forward_pre_hook(lambda *_: self._enter(path, module)))
+            hooked(None, module.register_forward_pre_hook(lambda *_: self._enter(path, module)))
             # prepended: what other hooks compute is not the module's own; always: the model may catch its exceptions
-            hooks.enter_context(
-                module.register_forward_hook(lambda *_: self._leave(path), prepend=True, always_call=True)
-            )
+            left = module.register_forward_hook(lambda *_: self._leave(path), prepend=True, always_call=True)
+            hooked(None, left)
         if self._watched is None or path in self._watched:
             activates = isinstance(module, _NONLINEAR_MODULES)  # others may hand their input on, as Identity does
-            hooks.enter_context(
-                module.register_forward_hook(
-                    lambda _m, inputs, output: self._tell(path, None, inputs if activates else (), output)
-                )
+            told = module.register_forward_hook(
+                lambda _m, inputs, output: self._tell(path, None, inputs if activates else (), output)
             )
+            hooked(path, told)
 
     def _enter(self, path: str, module: nn.Module) -> None:
         if self._passes:  # a part may be called on its own
@@ -150,7 +161,7 @@ class Watch(TorchFunctionMode):
     ) -> Any:
         output = function(*args, **(kwargs or {}))
         name = function_name(function)
-        if name in NONLINEARITIES and self._passes and self._passes[-1].running:
+        if self._functions and name in NONLINEARITIES and self._passes and self._passes[-1].running:
             path, module = self._passes[-1].running[-1]
             if not isinstance(module, _NONLINEAR_MODULES):  # nn.ReLU calls F.relu: that is the module's own output
                 new = self._tell(path, name, args, output)

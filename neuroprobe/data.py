@@ -64,7 +64,7 @@ class Images:
             images, labels = _images_and_labels(item)
             check_images(images, any_range=self.any_range, first=first)
             if labels is not None:
-                labels = _checked_labels(labels, len(images))
+                labels = checked_labels(labels, len(images))
             if not len(images):
                 continue
             yield Batch(images, labels, torch.arange(first, first + len(images)), drawn)
@@ -248,7 +248,7 @@ def _as_dataset(data: Any, shape: tuple[int, int, int] | None) -> Dataset[Any]:
     if isinstance(data, tuple | list) and len(data) == 2 and np.ndim(data[0]) == 4:
         images = torch.as_tensor(data[0])
         _check_axes(images)
-        return _Tensors(images, _checked_labels(data[1], len(images)))
+        return _Tensors(images, checked_labels(data[1], len(images)))
     if isinstance(data, Dataset) or (hasattr(data, "__getitem__") and hasattr(data, "__len__")):
         return data
     raise TypeError(
@@ -317,7 +317,8 @@ def _images_and_labels(item: Any) -> tuple[Tensor, Tensor | None]:
     raise TypeError(f"a batch must be images or (images, labels); {type(item).__name__} came")
 
 
-def _checked_labels(labels: Any, count: int) -> Tensor:
+def checked_labels(labels: Any, count: int) -> Tensor:
+    """Return labels as class indices, one an image, or raise a ValueError that says what is wrong with them."""
     try:
         labels = torch.as_tensor(labels)
     except (TypeError, ValueError, RuntimeError) as error:

@@ -69,7 +69,7 @@ def _tensors(model: nn.Module) -> Iterator[Tensor]:
 
 def left_as_found(model: nn.Module) -> AbstractContextManager[None]:
     """Return the block after which modes, buffers and random state are as they were, however it ends."""
-    return entered(random_state_kept(device_of(model)), _buffers_kept(model), _modes_kept(model))
+    return entered(random_state_kept(device_of(model)), _buffers_kept(model), modes_kept(model))
 
 
 @contextmanager
@@ -82,7 +82,8 @@ def at_rest(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _modes_kept(model: nn.Module) -> Iterator[None]:
+def modes_kept(model: nn.Module) -> Iterator[None]:
+    """Put the mode of every module, training or not, back as it was."""
     modes = [(module, module.training) for module in model.modules()]
     try:
         yield

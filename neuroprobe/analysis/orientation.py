@@ -111,7 +111,8 @@ def orientation(
     _check(preset, reduce, signed, control, permutations, seed)
     rules = PRESETS[preset]
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
-    shown = _chosen(stimuli, input_size, prepared, rules)
+    stimuli = partial(gratings, preset=rules.stimuli) if stimuli is None else stimuli
+    shown = stimuli_for(prepared, stimuli, input_size)
     presentation = Presentation(
         stimuli=shown,
         readout=Readout(reduce, tokens),
@@ -224,12 +225,10 @@ def _check(preset: str | None, reduce: str, signed: str, control: Any, permutati
     whole_number("seed", seed)
 
 
-def _chosen(stimuli: Any, input_size: Any, prepared: Preparation, rules: Rules) -> StimulusSet:
+def stimuli_for(prepared: Preparation, stimuli: Stimuli, input_size: int | tuple[int, ...] | None) -> StimulusSet:
     """Return the stimuli to show, made to the network's size where a function makes them."""
     if isinstance(stimuli, StimulusSet) and input_size is not None:
         raise ValueError(f"stimuli bring their own size: leave out input_size ({input_size!r} came), or the stimuli")
-    if stimuli is None:
-        stimuli = partial(gratings, preset=rules.stimuli)
     if callable(stimuli):
         stimuli = stimuli(image_shape(input_size, prepared.expected, prepared.model))
     if not isinstance(stimuli, StimulusSet):
