@@ -7,8 +7,9 @@ checks of `zoo_checks.py`: units are those of the module that made the tensor (o
 are the means of plain hooks, class tokens are in no mean, one image at a time gives what many give, gates and logits
 are no default layers, the network is left as it was. What fails says why.
 
-The table is `benchmarks/results/zoo.md`, written after each network. A run that was cut short goes on with the rows
-that are missing or failed, as long as the versions are the same; names do theirs again, `--anew` all.
+The table is `benchmarks/results/zoo.md`, written after each network; each row says which day it was made on, and with
+which versions. A run that was cut short goes on with the rows that are missing or failed; names do theirs again,
+`--anew` all.
 """
 
 from __future__ import annotations
@@ -24,14 +25,13 @@ from pathlib import Path
 import zoo_checks
 from torchvision import models
 
-from neuroprobe.provenance import versions
-
 MOST_PARAMETERS = 100e6
 TABLE = Path(__file__).parent / "results" / "zoo.md"
 COLUMNS = (
     "network", "family", "parameters (M)", "size", "default layers", "units", "axes", "layers", "record", "orientation",
-    "seconds", "date", "note",
+    "seconds", "date", "torch, torchvision, timm", "note",
 )  # fmt: skip
+VERSIONS = COLUMNS[-2]
 PASSED = "✓"
 TIMM = {
     "resnet": ["resnet50"],
@@ -51,7 +51,7 @@ TIMM = {
     "res2net": ["res2net50_26w_4s"],
     "dpn": ["dpn68"],
     "xception": ["xception41", "legacy_xception"],
-    "vit": ["vit_small_patch16_224", "vit_medium_patch16_reg4_256", "vit_base_patch16_clip_quickgelu_224"],
+    "vit": ["vit_small_patch16_224", "vit_medium_patch16_reg4_gap_256", "vit_base_patch16_clip_quickgelu_224"],
     "deit": ["deit_tiny_distilled_patch16_224", "deit3_small_patch16_224"],
     "swin": ["swin_tiny_patch4_window7_224", "swinv2_tiny_window8_256"],
     "beit": ["beit_base_patch16_224"],
@@ -74,6 +74,7 @@ def row_of(name: str, family: str) -> dict[str, str]:
     """Run one network through everything and return its row; what fails is named in its columns and the note."""
     row, start = dict.fromkeys(COLUMNS, ""), time.perf_counter()
     row |= {"network": name, "family": family, "date": f"{datetime.now(UTC):%Y-%m-%d}"}
+    row[VERSIONS] = ", ".join(map(version, VERSIONS.split(", ")))
     try:
         specimen = zoo_checks.Specimen.of(name)
         row |= _described(specimen)
@@ -100,13 +101,13 @@ def _described(specimen: zoo_checks.Specimen) -> dict[str, str]:
 
 
 def written(rows: dict[str, dict[str, str]]) -> str:
-    """Return the table as Markdown, with what it was made with."""
+    """Return the table as Markdown."""
     passed = sum(row["orientation"] == PASSED for row in rows.values())
     lines = [
         "# The zoo",
         "",
-        f"{passed} of {len(rows)} networks pass. Made with {made_with()}, by `python benchmarks/zoo.py`,",
-        "whose head says what passing means. Networks that take images of any size are shown small ones.",
+        f"{passed} of {len(rows)} networks pass. Made by `python benchmarks/zoo.py`, whose head says what passing",
+        "means. Networks that take images of any size are shown small ones.",
         "",
         f"| {' | '.join(COLUMNS)} |",
         f"|{'---|' * len(COLUMNS)}",
@@ -115,19 +116,12 @@ def written(rows: dict[str, dict[str, str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def made_with() -> str:
-    """Return the versions that the table speaks of."""
-    found = versions() | {"timm": version("timm")}
-    return ", ".join(f"{name} {found[name]}" for name in ("python", "torch", "torchvision", "timm"))
-
-
 def rows_so_far() -> dict[str, dict[str, str]]:
-    """Return the rows of a table that was made with the same versions."""
+    """Return the rows of the table, but for networks that are no longer in the zoo."""
     text = TABLE.read_text() if TABLE.is_file() else ""
-    if made_with() not in text:
-        return {}
-    cells = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")][1:]
-    return {row[0]: dict(zip(COLUMNS, [*row, ""][: len(COLUMNS)], strict=True)) for row in cells}
+    cells = [line.strip("|").split(" | ") for line in text.splitlines() if line.startswith("| ")][1:]
+    rows = (dict(zip(COLUMNS, map(str.strip, row), strict=True)) for row in cells)
+    return {row["network"]: row for row in rows if row["network"] in families()}
 
 
 def main() -> None:

@@ -92,13 +92,17 @@ def awakened(network: nn.Module) -> nn.Module:
 
 
 @contextmanager
-def watched(network: nn.Module, see: Callable[[str, nn.Module, Any], Any]) -> Iterator[None]:
-    """Tell ``see`` every module call with its output, by plain hooks."""
+def watched(
+    network: nn.Module, see: Callable[[str, nn.Module, Any], Any], *, beginnings: bool = False
+) -> Iterator[None]:
+    """Tell ``see`` every module call with its output, by plain hooks; its beginning too, with None for an output."""
     with ExitStack() as hooks:
         for path, module in network.named_modules():
             hooks.enter_context(
                 module.register_forward_hook(lambda m, _inputs, output, path=path: see(path, m, output))
             )
+            if beginnings:
+                hooks.enter_context(module.register_forward_pre_hook(lambda m, _inputs, path=path: see(path, m, None)))
         yield
 
 
@@ -124,23 +128,29 @@ def check_activations_are_layers(specimen: Specimen) -> None:
 
 
 def check_units(specimen: Specimen) -> None:
-    """Nudge one unit of the module that made a layer's tensor: that unit alone changes, along the unit axis."""
+    """Nudge one unit of the module that made a layer's tensor: that unit alone changes, along the unit axis.
+
+    Of a gated linear unit the layer holds one half: there one of the two units that share a number is to change it.
+    """
     makers = _makers(specimen)
     some = specimen.layers[:: max(1, len(specimen.layers) // NUDGED_LAYERS)]
     outputs = _outputs(specimen, some)
     for number, layer in enumerate(some):
         path, module = makers[layer.name]
-        units, before = _units_of(module), outputs[layer.name]
-        assert units == layer.units, f"{layer.name} has {layer.units} units, {path} that made it {units}"
-        unit = (7 * number + 3) % units
-        with _nudged(module, unit, 3 + float(before.abs().max())):  # enough to be seen beside the largest response
-            after = _outputs(specimen, [layer])[layer.name]
-        changed = (after != before).movedim(layer.unit_axis, 0).flatten(1).any(1).nonzero().flatten().tolist()
+        made, before = _units_of(module), outputs[layer.name]
+        assert made in (layer.units, 2 * layer.units), (
+            f"{layer.name} has {layer.units} units, {path} that made it {made}"
+        )
+        unit, changed = (7 * number + 3) % layer.units, []
+        for nudged in range(unit, made, layer.units):
+            with _nudged(module, nudged, 3 + float(before.abs().max())):  # to be seen beside the largest response
+                after = _outputs(specimen, [layer])[layer.name]
+            changed += (after != before).movedim(layer.unit_axis, 0).flatten(1).any(1).nonzero().flatten().tolist()
         assert changed == [unit], f"{layer.name}: nudging unit {unit} of {path} changed units {changed[:5]}"
 
 
 def _makers(specimen: Specimen) -> dict[str, tuple[str, nn.Module]]:
-    """Return for each layer the module with units that ran last before it."""
+    """Return for each layer the module with units that ran last before it, or around it (timm's BatchNormAct2d)."""
     last: list[tuple[str, nn.Module]] = []
     makers: dict[str, tuple[str, nn.Module]] = {}
 
@@ -151,9 +161,20 @@ def _makers(specimen: Specimen) -> dict[str, tuple[str, nn.Module]]:
     def keep(layer: Layer, _output: Tensor) -> None:
         makers[layer.name] = last[0]
 
-    with at_rest(specimen.network), watched(specimen.network, see), tapping(specimen.network, specimen.layers, keep):
+    with (
+        at_rest(specimen.network),
+        watched(specimen.network, see, beginnings=True),
+        tapping(specimen.network, specimen.layers, keep),
+    ):
         specimen.network(specimen.inputs[:1])
     return makers
+
+
+def _units_made(specimen: Specimen) -> dict[str, int]:
+    """Return each layer's units as said by the module that made it, half of them where it is a gated linear unit's."""
+    made = {name: _units_of(module) for name, (_, module) in _makers(specimen).items()}
+    halves = [layer.name for layer in specimen.layers if made[layer.name] == 2 * layer.units]
+    return made | {name: made[name] // 2 for name in halves}
 
 
 def _units_of(module: nn.Module) -> int:
@@ -220,7 +241,7 @@ def _means_by_hand(specimen: Specimen) -> tuple[dict[str, Tensor], dict[str, Ten
         for layer in specimen.layers
         if calls.count(layer.call.module) == 1 and layer.call.number == 0 and layer.call.module
     }
-    made = {name: _units_of(module) for name, (_, module) in _makers(specimen).items()}
+    made = _units_made(specimen)
     means: dict[str, Tensor] = {}
     rectified: dict[str, Tensor] = {}
 

@@ -23,6 +23,7 @@ _SUMS = {"add", "radd", "iadd", "sub", "rsub", "isub"}
 _RESHAPES = {
     "reshape", "view", "flatten", "unflatten", "squeeze", "unsqueeze", "view_as", "reshape_as",
     "expand", "expand_as", "permute", "transpose", "chunk", "split", "getitem", "contiguous",
+    "repeat", "repeat_interleave", "interpolate", "upsample",
 }  # fmt: skip
 _SCALINGS = _PRODUCTS | _QUOTIENTS
 _EACH_ENTRY = _SCALINGS | _SUMS | _SQUASH | _BOUND | {"pow", "neg", "exp", "softplus"}

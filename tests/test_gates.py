@@ -77,6 +77,8 @@ GATES = {
     "hard sigmoid by hand": lambda net, x: x * (F.relu6(squeezed(net, x) + 3) / 6),
     "hard sigmoid in place": lambda net, x: x.mul_(F.relu6(squeezed(net, x).add_(3)).div_(6)),
     "one and a tanh": lambda net, x: x * (1 + torch.tanh(squeezed(net, x))),
+    "of a coarser map": lambda net, x: x * F.interpolate(torch.sigmoid(net.squeeze(F.avg_pool2d(x, 2))), x.shape[2:]),
+    "repeated": lambda net, x: x * torch.sigmoid(squeezed(net, x)).repeat(1, 1, *x.shape[2:]),
     "without parameters": lambda _net, x: x * torch.sigmoid((x - x.mean((2, 3), keepdim=True)).pow(2)),
 }
 

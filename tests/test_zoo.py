@@ -62,6 +62,48 @@ def specimen():
     return Specimen("small", note_expected(network, "small", Expected((3, 8, 8), (0.5,) * 3, (1.0,) * 3)), (3, 8, 8))
 
 
+class NormAct(nn.BatchNorm2d):
+    """A normalisation with its activation inside, as in timm."""
+
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.act = nn.ReLU()
+
+    def forward(self, x):
+        return self.act(super().forward(x))
+
+
+class Joined(nn.Module):
+    """The units of a norm around an activation are not those of the convolution before it."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 8, 3, padding=1), NormAct(11)
+
+    def forward(self, x):
+        return self.norm(torch.cat([self.conv(x), x], 1))
+
+
+class Halved(nn.Module):
+    """A gated linear unit: half of the units of a convolution meet the activation, the first or the second half."""
+
+    def __init__(self, half):
+        super().__init__()
+        self.conv, self.act, self.half = nn.Conv2d(3, 16, 3, padding=1), nn.SiLU(), half
+
+    def forward(self, x):
+        halves = list(self.conv(x).chunk(2, 1))
+        return self.act(halves.pop(self.half)) * halves[0]
+
+
+@pytest.mark.parametrize("make", [Joined, lambda: Halved(0), lambda: Halved(1)], ids=["joined", "first", "second"])
+def test_units_come_from_the_module_that_made_them(specimen, make):
+    torch.manual_seed(0)
+    mine = replace(specimen, network=note_expected(make(), "mine", Expected((3, 8, 8), (0.5,) * 3, (1.0,) * 3)))
+    check_units(mine)
+    check_recorded_means(mine)
+
+
 def test_a_wrong_unit_axis_does_not_pass(specimen):
     check_units(specimen)
     mistaken = replace(specimen)
