@@ -273,13 +273,21 @@ def to_tensor(shape: tuple[int, int, int] | None) -> Callable[[Any], Tensor]:
     from torchvision.transforms.v2 import functional as F
 
     def convert(photograph: Any) -> Tensor:
-        if shape is not None and shape[0] == 1:
-            photograph = photograph.convert("L")
-        if shape is not None and photograph.size != (shape[2], shape[1]):
-            photograph = F.center_crop(F.resize(photograph, _covering(photograph.size, shape)), list(shape[1:]))
+        photograph = photograph if shape is None else fitted(photograph, shape)
         return F.to_dtype(F.to_image(photograph), torch.float32, scale=True).as_subclass(Tensor)
 
     return convert
+
+
+def fitted(photograph: Any, shape: tuple[int, int, int]) -> Any:
+    """Return a PIL photograph of a shape (C, H, W): scaled to just cover it, and its centre cut out."""
+    from torchvision.transforms.v2 import functional as F
+
+    if shape[0] == 1:
+        photograph = photograph.convert("L")
+    if photograph.size != (shape[2], shape[1]):
+        photograph = F.center_crop(F.resize(photograph, _covering(photograph.size, shape)), list(shape[1:]))
+    return photograph
 
 
 def _covering(size: tuple[int, int], shape: tuple[int, int, int]) -> list[int]:

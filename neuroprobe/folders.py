@@ -52,9 +52,13 @@ def write_whole(place: Path, content: bytes | memoryview) -> None:
     """Write a file that is there whole or not at all, whatever ends the process or the machine; it may replace one."""
     place.parent.mkdir(parents=True, exist_ok=True)
     new = place.with_name(place.name + _NEW)
-    with new.open("wb") as file:
-        file.write(content)
-    move_whole(new, place)
+    try:
+        with new.open("wb") as file:
+            file.write(content)
+        move_whole(new, place)
+    except OSError:
+        new.unlink(missing_ok=True)  # a full disk needs the room
+        raise
 
 
 def move_whole(file: Path, place: Path) -> None:
