@@ -1,0 +1,201 @@
+"""Leavitt and Morcos (2020): class selectivity pushed down and up while networks learn, against accuracy.
+
+    python benchmarks/reproduce/leavitt.py cnn7 --data CIFAR10 --runs RUNS --out assets/reproductions
+    python benchmarks/reproduce/leavitt.py resnet20 --size gpu --data CIFAR10 --runs RUNS --out assets/reproductions
+    python benchmarks/reproduce/leavitt.py resnet18 --size gpu --data TINY_IMAGENET --runs RUNS --out ...
+
+The data folder holds train/CLASS/ and test/CLASS/ (and val/CLASS/, where the photographs have their own). What is
+trained lies in RUNS and goes on from there when it was cut short. ``--size cpu`` is made for two cores; it trains on
+few photographs for a few epochs, and shows directions. What comes out is written down whatever it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from claims import FAILS, HOLDS, NOT_RUN, UNDECIDED, Claim, Interval, photographs, points, verdict, write_page
+from off_axis import largest_readout_si
+from torch import Tensor
+
+import neuroprobe
+from neuroprobe.results import Sweep
+from neuroprobe.training.recipes import RECIPES
+from neuroprobe.training.train import load_run
+
+MARGIN = 0.005  # of accuracy: what counts as no change, half of the interval at most
+NEAR_ZERO = 0.1  # of the si without a penalty
+PHOTOGRAPHS_A_UNIT = 8  # at least, for a read-out that is sought on half of them
+OFF_AXIS_PHOTOGRAPHS = 2_000
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is trained; None for what the recipe says."""
+
+    alphas: Sequence[float]
+    seeds: int
+    images: int | None = None
+    epochs: int | None = None
+
+
+_FINE = (-20, -5, -2, -1, -0.7, -0.4, -0.2, -0.1, 0, 0.1, 0.2, 0.4, 0.7, 1, 2)
+SIZES: Mapping[tuple[str, str], Size] = {
+    ("cnn7", "cpu"): Size((-2, -1, -0.5, 0, 1, 2), seeds=3, images=20_000, epochs=8),
+    ("cnn7", "gpu"): Size(_FINE, seeds=5),
+    ("resnet20", "cpu"): Size((-1, 0, 1), seeds=3, images=5_000, epochs=6),
+    ("resnet20", "gpu"): Size(_FINE, seeds=5),
+    ("resnet18", "gpu"): Size((-2, -1, 0, 1, 2), seeds=5),
+}
+
+
+def main(network: str, size: str, data: Path, runs: Path, out: Path) -> None:
+    """Train the grid, and write the result, the figure and the page."""
+    how = SIZES[network, size]
+    recipe = RECIPES[network]
+    recipe = recipe if how.epochs is None else replace(recipe, epochs=how.epochs, validation=0.0)
+    swept = neuroprobe.sweep(
+        how.alphas, how.seeds, network, data, out=runs / f"leavitt-{network}-{size}", recipe=recipe, images=how.images
+    )
+    name = f"leavitt_{network}_{size}"
+    out.mkdir(parents=True, exist_ok=True)
+    swept.table.to_csv(out / f"{name}.csv")
+    swept.layers.to_csv(out / f"{name}_layers.csv")
+    swept.plot().savefig(out / f"{name}.png", dpi=200)
+    claims = [*claims_of(swept), *off_axis_claims(swept, data, runs / f"leavitt-{network}-{size}"), *_not_run(network)]
+    title = f"Class selectivity as a dial: {network}, {size} size"
+    write_page(out / f"{name}.md", title, _about(network, how, recipe.epochs), claims, f"{name}.png")
+
+
+def claims_of(swept: Sweep) -> list[Claim]:
+    """Hold the paper's claims against accuracy and si at each alpha."""
+    change = {alpha: by_seed(swept, "accuracy", alpha) - by_seed(swept, "accuracy", 0) for alpha in alphas_of(swept)}
+    return [
+        _monotone(swept, "si", "Mean si rises with alpha"),
+        _monotone(swept, "si_live", "... and so it does without the dead units"),
+        _free_fall(swept, change),
+        _near_zero(swept, change),
+        _promoting(change),
+        *_against_equal(change),
+        _dead(swept),
+    ]
+
+
+def alphas_of(swept: Sweep) -> list[float]:
+    """Return the alphas, smallest first."""
+    return sorted(swept.table.index.unique("alpha"))
+
+
+def by_seed(swept: Sweep, column: str, alpha: float) -> pd.Series[float]:
+    """Return a column of one alpha, a value a seed."""
+    return swept.table[column].xs(alpha, level="alpha").sort_index()
+
+
+def _monotone(swept: Sweep, column: str, text: str) -> Claim:
+    means = [float(by_seed(swept, column, alpha).mean()) for alpha in alphas_of(swept)]
+    shown = ", ".join(f"{mean:.3f} at {alpha:g}" for alpha, mean in zip(alphas_of(swept), means, strict=True))
+    return Claim(text, shown, HOLDS if all(np.diff(means) > 0) else FAILS)
+
+
+def _free_fall(swept: Sweep, change: Mapping[float, pd.Series[float]]) -> Claim:
+    """How far si falls while the whole interval of the change of accuracy stays within the margin."""
+    text = f"si can be cut 2.5-fold at no cost (a change within {100 * MARGIN:g} points)"
+    folds = {alpha: Interval.of(by_seed(swept, "si", 0) / by_seed(swept, "si", alpha)) for alpha in change if alpha < 0}
+    shown = "; ".join(f"alpha {a:g}: {fold.show('-fold', 2)}, accuracy {points(Interval.of(change[a]))}"
+                      for a, fold in folds.items())  # fmt: skip
+    free = [folds[alpha].mean for alpha in folds if Interval.of(change[alpha]).inside(MARGIN)]
+    unknown = any(Interval.of(change[alpha]).sign() == "astride" and folds[alpha].mean >= 2.5 for alpha in folds)
+    found = HOLDS if free and max(free) >= 2.5 else UNDECIDED if unknown else FAILS
+    return Claim(text, shown, found)
+
+
+def _near_zero(swept: Sweep, change: Mapping[float, pd.Series[float]]) -> Claim:
+    text = "si near zero (a tenth) costs about 2 points"
+    baseline = by_seed(swept, "si", 0).mean()
+    near = [alpha for alpha in change if by_seed(swept, "si", alpha).mean() <= NEAR_ZERO * baseline]
+    if not near:
+        lowest = min(float(by_seed(swept, "si", alpha).mean()) for alpha in change)
+        return Claim(text, f"not reached: the lowest si is {lowest / baseline:.0%} of that without a penalty", NOT_RUN)
+    cost = Interval.of(-change[max(near)])
+    found = HOLDS if cost.low <= 0.02 <= cost.high else FAILS
+    return Claim(text, f"alpha {max(near):g}: a loss of {points(cost)}", found)
+
+
+def _promoting(change: Mapping[float, pd.Series[float]]) -> Claim:
+    largest = Interval.of(change[max(change)])
+    text = "Promoting selectivity lowers accuracy"
+    return Claim(text, f"alpha {max(change):g}: {points(largest)}", verdict(largest, "below"))
+
+
+def _against_equal(change: Mapping[float, pd.Series[float]]) -> list[Claim]:
+    pairs = [alpha for alpha in change if alpha > 0 and -alpha in change]
+    gaps = {alpha: Interval.of(change[alpha] - change[-alpha]) for alpha in pairs}
+    text = "At |alpha| = {:g} promoting costs more than discouraging"
+    return [Claim(text.format(alpha), points(gap), verdict(gap, "below")) for alpha, gap in gaps.items()]
+
+
+def _dead(swept: Sweep) -> Claim:
+    shares = ", ".join(f"{by_seed(swept, 'dead', alpha).mean():.1%} at {alpha:g}" for alpha in alphas_of(swept))
+    lowest, without = (by_seed(swept, "dead", alpha) for alpha in (min(alphas_of(swept)), 0))
+    more = Interval.of(lowest - without)
+    return Claim("Dead units do not account for the fall of si", f"dead: {shares}", FAILS if more.low > 0.05 else HOLDS)
+
+
+def off_axis_claims(swept: Sweep, data: Path, runs: Path) -> list[Claim]:
+    """Ask whether si that leaves the axes comes back in other directions, layer by layer."""
+    strongest = min(alphas_of(swept))
+    seeds = swept.table.index.unique("seed")
+    sample = photographs(data / "test", OFF_AXIS_PHOTOGRAPHS)
+    found = {
+        alpha: pd.DataFrame([off_axis(runs / f"alpha={alpha:g},seed={seed}", sample) for seed in seeds])
+        for alpha in (strongest, 0)
+    }
+    rise = {layer: Interval.of(found[strongest][layer] - found[0][layer]) for layer in found[0]}
+    shown = "; ".join(
+        f"{layer}: {found[0][layer].mean():.2f} at 0, {gap.show()} more at {strongest:g}" for layer, gap in rise.items()
+    )
+    back = [layer for layer, gap in rise.items() if gap.sign() == "above"]
+    text = "What si loses on the axes does not come back off them (largest si of a linear read-out, held-out images)"
+    return [Claim(text, shown, f"{FAILS} in {', '.join(back)}" if back else HOLDS)]
+
+
+def off_axis(folder: Path, sample: tuple[Tensor, Tensor]) -> dict[str, float]:
+    """Return the largest si of a linear read-out of each layer that has photographs enough for it."""
+    recording = neuroprobe.record(load_run(folder).network, sample, progress=False)
+    narrow = [name for name in recording.layer_names
+              if recording.curves[name].sizes["unit"] * PHOTOGRAPHS_A_UNIT <= len(sample[1]) / 2]  # fmt: skip
+    return {name: largest_readout_si(recording.curves[name].to_numpy(), sample[1]) for name in narrow}
+
+
+def _not_run(network: str) -> list[Claim]:
+    if network == "resnet18":
+        return []
+    text = "ResNet18 on Tiny ImageNet gains 2 points or more with alpha < 0"
+    return [Claim(text, "this script with `resnet18 --size gpu`; not trained here", "not reproduced")]
+
+
+def _about(network: str, how: Size, epochs: int) -> str:
+    trained = "all training photographs" if how.images is None else f"{how.images:,} of the training photographs"
+    return (
+        f"`{network}`, trained for {epochs} epochs on {trained}, {how.seeds} seeds, alpha from {min(how.alphas):g} to "
+        f"{max(how.alphas):g}; accuracy and si (preset leavitt2020: dead units as 0; mean in a layer, then over "
+        "layers) on all test photographs. Intervals: 95%, Student's t over seeds, changes paired by seed. Source: "
+        "Leavitt and Morcos, Selectivity considered harmful (2020)."
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("network", choices=sorted({name for name, _ in SIZES}))
+    parser.add_argument("--size", choices=("cpu", "gpu"), default="cpu")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    asked = parser.parse_args()
+    if (asked.network, asked.size) not in SIZES:
+        parser.error(f"{asked.network} has no size {asked.size}: it is made for a GPU")
+    main(**vars(asked))
