@@ -20,6 +20,7 @@ _HOMES = {
     "unit_impact": "analysis.unit_impact",
     "ablation": "analysis.ablation",
     "noise_curves": "analysis.noise",
+    "train": "training.train",
     "SelectivityPenalty": "training.class_penalty",
     "OrientationPenalty": "training.orientation_penalty",
     "load_network": "networks",

@@ -20,6 +20,7 @@ from neuroprobe.plots.shift_invariance import (
 )
 from neuroprobe.plots.stimulus_sheet import stimulus_sheet
 from neuroprobe.plots.top_images import top_images
+from neuroprobe.plots.training_history import training_history
 from neuroprobe.plots.tuning_curves import tuning_curves
 from neuroprobe.plots.unit_impact import (
     class_damage_by_unit,
@@ -52,6 +53,7 @@ __all__ = [
     "shift_overview",
     "stimulus_sheet",
     "top_images",
+    "training_history",
     "tuning_curves",
     "unit_accuracy_by_layer",
     "unit_impact_by_layer",

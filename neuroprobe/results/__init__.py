@@ -12,6 +12,7 @@ from neuroprobe.results.importance import Importance
 from neuroprobe.results.recording import Recording
 from neuroprobe.results.saved import Saved
 from neuroprobe.results.shift_invariance import ShiftInvariance
+from neuroprobe.results.training_run import TrainingRun
 from neuroprobe.results.tuning import Tuning
 from neuroprobe.results.unit_impact import UnitImpact
 
@@ -24,7 +25,8 @@ KINDS: dict[str, type[Saved]] = {
 
 __all__ = [
     "KINDS", "SELECTIVE", "STATUSES", "Ablation", "ClassSelectivity", "Importance", "Recording", "Result", "Saved",
-    "ShiftInvariance", "Tuning", "UnitImpact", "by_layer", "known_layer", "load", "named", "quartiles", "unit_index",
+    "ShiftInvariance", "TrainingRun", "Tuning", "UnitImpact", "by_layer", "known_layer", "load", "named", "quartiles",
+    "unit_index",
 ]  # fmt: skip
 
 

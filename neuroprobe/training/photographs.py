@@ -1,0 +1,208 @@
+"""Photographs to learn from, all in memory: read, held out, their labels corrupted, their mean and deviation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neuroprobe.data import check_images, checked_labels, fitted
+from neuroprobe.digests import bytes_of, digest
+from neuroprobe.progress import progress_bar
+from neuroprobe.training.randomness import Purpose, generator
+
+_AT_A_TIME = 4096  # photographs of which sums are taken in double precision
+_SETS = ("train", "val", "test")
+
+TrainingData = Mapping[str, tuple[Tensor, Tensor]] | str | Path
+
+
+@dataclass(frozen=True, eq=False)
+class Photographs:
+    """Photographs with labels.
+
+    They lie pixel by pixel, as a network in channels-last reads them.
+    """
+
+    images: Tensor  # (N, H, W, C), contiguous: uint8, or floating in [0, 1]
+    labels: Tensor  # (N,), class indices
+    classes: tuple[str, ...]  # names
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W), pixels."""
+        height, width, channels = self.images.shape[1:]
+        return channels, height, width
+
+    @property
+    def white(self) -> float:
+        """The value of a white pixel."""
+        return 1.0 if self.images.is_floating_point() else 255.0
+
+    @property
+    def digest(self) -> str:
+        """A digest of all pixels and labels."""
+        return digest(*bytes_of(self.images), *bytes_of(self.labels))
+
+    def at(self, numbers: Tensor) -> Photographs:
+        """Return some of them."""
+        return replace(self, images=self.images[numbers], labels=self.labels[numbers])
+
+
+def read_photographs(
+    data: TrainingData, size: tuple[int, int, int] | None = None, *, progress: bool = True
+) -> dict[str, Photographs]:
+    """Read the sets ``train`` and ``test``, and ``val`` where there is one.
+
+    Args:
+        data: A folder with a sub-folder for each set in ImageFolder layout, or a mapping from set to (images, labels):
+            (N, C, H, W), uint8 or floating in [0, 1], and class indices.
+        size: (C, H, W) to which photographs of a folder are scaled and cut; None where they all have one size.
+        progress: Show a bar.
+
+    Raises:
+        FileNotFoundError: if a folder is not there.
+        ValueError: if sets do not agree in classes or size, or hold what no photographs do.
+    """
+    if isinstance(data, str | Path):
+        folder = Path(data)
+        names = [name for name in _SETS if name != "val" or (folder / name).is_dir()]
+        sets = {name: _from_folder(folder / name, size, progress=progress) for name in names}
+    elif isinstance(data, Mapping) and {"train", "test"} <= set(data) <= set(_SETS):
+        classes = tuple(map(str, range(int(torch.as_tensor(data["train"][1]).max()) + 1)))
+        sets = {name: _from_tensors(name, *data[name], classes) for name in _SETS if name in data}
+    else:
+        came = f"a mapping with {', '.join(map(str, data))}" if isinstance(data, Mapping) else type(data).__name__
+        raise TypeError(
+            "data must be a folder with train/ and test/ (val/ too, if there is one), or a mapping from these names to "
+            f"(images, labels); {came} came"
+        )
+    _check_alike(sets)
+    return sets
+
+
+def to_be_learned(
+    sets: Mapping[str, Photographs], validation: float, *, images: int | None, corrupted: float, seed: int
+) -> dict[str, Photographs]:
+    """Return the sets as they are used: of ``train`` the first ``images``, without the share held out as ``val``.
+
+    What is held out, where no ``val`` came with the data, keeps its labels; a share of what is learned does not.
+    """
+    learned = dict(sets)
+    if images is not None:
+        learned["train"] = in_turn(learned["train"], images)
+    if validation and "val" not in learned:
+        learned["train"], learned["val"] = held_out(learned["train"], validation, seed=seed)
+    learned["train"] = with_corrupted_labels(learned["train"], corrupted, seed=seed)
+    return learned
+
+
+def in_turn(photographs: Photographs, count: int) -> Photographs:
+    """Return the first so many photographs, a class after the other in turn."""
+    if not 2 <= count <= len(photographs):
+        raise ValueError(f"images must be 2 to {len(photographs)}, the training photographs; {count} came")
+    turns = torch.empty_like(photographs.labels)
+    for label in photographs.labels.unique():
+        of_class = (photographs.labels == label).nonzero().flatten()
+        turns[of_class] = torch.arange(len(of_class))
+    order = torch.argsort(turns * len(photographs.classes) + photographs.labels, stable=True)
+    return photographs.at(order[:count].sort().values)
+
+
+def held_out(photographs: Photographs, share: float, *, seed: int) -> tuple[Photographs, Photographs]:
+    """Split into those that are learned and a share, the same in every class, that is held out."""
+    shuffled = torch.randperm(len(photographs), generator=generator(Purpose.HELD_OUT, seed))
+    of_classes = [shuffled[photographs.labels[shuffled] == label] for label in photographs.labels.unique()]
+    out = torch.cat([numbers[: round(share * len(numbers))] for numbers in of_classes])
+    learned = torch.ones(len(photographs), dtype=torch.bool)
+    learned[out] = False
+    if not len(out) or not learned.any():
+        raise ValueError(f"validation={share:g} of {len(photographs)} photographs leaves one of both sets empty")
+    return photographs.at(learned.nonzero().flatten()), photographs.at(out.sort().values)
+
+
+def with_corrupted_labels(photographs: Photographs, share: float, *, seed: int) -> Photographs:
+    """Give a share of the photographs, drawn at random, the label of another class, drawn at random."""
+    if not 0 <= share <= 1:
+        raise ValueError(f"corrupted must be a share of the labels, 0 to 1; {share!r} came")
+    draws, count = generator(Purpose.CORRUPTION, seed), len(photographs)
+    chosen = torch.randperm(count, generator=draws)[: round(share * count)]
+    further = torch.randint(1, len(photographs.classes), (len(chosen),), generator=draws)
+    labels = photographs.labels.clone()
+    labels[chosen] = (labels[chosen] + further) % len(photographs.classes)
+    return replace(photographs, labels=labels)
+
+
+def mean_and_std(photographs: Photographs) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation of each channel over all pixels, white being 1."""
+    pixels = photographs.images.flatten(0, 2)
+    sums = squares = torch.zeros(pixels.shape[1], dtype=torch.float64)
+    for part in pixels.split(_AT_A_TIME * photographs.images[0, ..., 0].numel()):
+        values = part.double() / photographs.white
+        sums, squares = sums + values.sum(0), squares + values.square().sum(0)
+    mean = sums / len(pixels)
+    std = ((squares - len(pixels) * mean.square()) / (len(pixels) - 1)).clamp_min(0).sqrt()
+    if not std.all():
+        raise ValueError(
+            "the training photographs have a channel that is the same everywhere: nothing to learn from it"
+        )
+    return tuple(mean.tolist()), tuple(std.tolist())
+
+
+def _from_folder(folder: Path, size: tuple[int, int, int] | None, *, progress: bool) -> Photographs:
+    from torchvision.datasets import ImageFolder
+
+    if not folder.is_dir():
+        raise FileNotFoundError(f"a folder with {folder.name}/ is wanted, one sub-folder a class; there is no {folder}")
+    found = ImageFolder(str(folder))
+    images: np.ndarray[Any, Any] | None = None
+    with progress_bar(f"reading {folder.name}/", len(found), shown=progress) as bar:
+        for number, (photograph, _) in enumerate(found):
+            pixels = np.asarray(photograph if size is None else fitted(photograph, size))
+            pixels = pixels if pixels.ndim == 3 else pixels[..., None]
+            images = np.empty((len(found), *pixels.shape), np.uint8) if images is None else images
+            if pixels.shape != images.shape[1:]:
+                raise ValueError(
+                    f"photographs of one size are wanted; {found.samples[number][0]} has {pixels.shape}, others "
+                    f"{images.shape[1:]} (height, width, channels): scale them"
+                )
+            images[number] = pixels
+            bar.update(1)
+    return Photographs(torch.from_numpy(images), torch.tensor(found.targets), tuple(found.classes))
+
+
+def _from_tensors(name: str, images: Any, labels: Any, classes: tuple[str, ...]) -> Photographs:
+    images = torch.as_tensor(images)
+    if images.dtype != torch.uint8:
+        check_images(images, any_range=False)
+    elif images.ndim != 4:
+        raise ValueError(f"images must be a tensor (N, C, H, W); {tuple(images.shape)} came as {name}")
+    labels = checked_labels(labels, len(images))
+    if len(labels) and labels.max() >= len(classes):
+        raise ValueError(f"train has labels up to {len(classes) - 1}; {name} has {int(labels.max())}")
+    return Photographs(images.permute(0, 2, 3, 1).contiguous(), labels, classes)
+
+
+def _check_alike(sets: Mapping[str, Photographs]) -> None:
+    train = sets["train"]
+    if len(train.labels.unique()) < 2:
+        raise ValueError(
+            f"photographs of at least two classes are wanted to learn from; {len(train)} of one class came"
+        )
+    for name, photographs in sets.items():
+        if not len(photographs):
+            raise ValueError(f"{name} holds no photographs: at least one is needed")
+        for what in ("shape", "classes"):
+            if getattr(photographs, what) != getattr(train, what):
+                raise ValueError(
+                    f"{name} and train must have the same {what}; {getattr(photographs, what)} and "
+                    f"{getattr(train, what)} came"
+                )

@@ -1,0 +1,68 @@
+"""What a training is made from, worked out before anything is written: network, photographs, recipe, options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from neuroprobe.digests import described, digest, lasting_repr
+from neuroprobe.models import forward_explained
+from neuroprobe.networks.expected import Expected, network_name, note_expected
+from neuroprobe.provenance import weights_digest
+from neuroprobe.training.photographs import Photographs, mean_and_std
+from neuroprobe.training.recipes import Recipe
+
+_SHOWN = 2  # photographs, to see whether a network takes them
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A network to be trained, its size and normalisation noted, and what it is to learn."""
+
+    network: nn.Module
+    sets: Mapping[str, Photographs]
+    recipe: Recipe
+    expected: Expected
+
+    @property
+    def made_from(self) -> dict[str, Any]:
+        """What tells one training from another, in words that can be compared."""
+        train = self.sets["train"]
+        return {
+            "network": network_name(self.network),
+            "architecture": digest(lasting_repr(self.network).encode()),
+            "initial_weights": weights_digest(self.network),
+            "data": {name: {"photographs": len(held), "digest": held.digest} for name, held in self.sets.items()},
+            "classes": list(train.classes),
+            **asdict(self.expected),
+            "recipe": described(asdict(self.recipe)),
+        }
+
+
+def planned(network: nn.Module, name: str, sets: Mapping[str, Photographs], recipe: Recipe) -> Plan:
+    """Note on a network what it will expect, and make sure that it takes the photographs.
+
+    Raises:
+        RuntimeError: if its forward pass raises; TypeError, ValueError: if it gives no logits, or too few.
+    """
+    train = sets["train"]
+    expected = Expected(train.shape, *mean_and_std(train))
+    note_expected(network, name, expected)
+    _check_logits(network, train)
+    return Plan(network, sets, recipe, expected)
+
+
+@torch.no_grad()
+def _check_logits(network: nn.Module, photographs: Photographs) -> None:
+    images = torch.zeros(_SHOWN, *photographs.shape)
+    with forward_explained(network, images):
+        logits = network.cpu().eval()(images)
+    wanted = f"a network that gives logits (images, {len(photographs.classes)} classes or more) is wanted"
+    if not isinstance(logits, Tensor):
+        raise TypeError(f"{wanted}; {type(network).__name__} gives {type(logits).__name__}")
+    if logits.ndim != 2 or logits.shape[1] < len(photographs.classes):
+        raise ValueError(f"{wanted}; {type(network).__name__} gives {tuple(logits.shape)}")
