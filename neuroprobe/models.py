@@ -68,8 +68,11 @@ def _tensors(model: nn.Module) -> Iterator[Tensor]:
 
 
 def left_as_found(model: nn.Module) -> AbstractContextManager[None]:
-    """Return the block after which modes, buffers and random state are as they were, however it ends."""
-    return entered(random_state_kept(device_of(model)), _buffers_kept(model), modes_kept(model))
+    """Return the block after which modes, buffers, attributes and random state are as they were, however it ends.
+
+    Parameters are not looked at: no forward pass writes them. What it appends to a list of its own stays.
+    """
+    return entered(random_state_kept(device_of(model)), _state_kept(model), _modes_kept(model))
 
 
 @contextmanager
@@ -82,8 +85,7 @@ def at_rest(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def modes_kept(model: nn.Module) -> Iterator[None]:
-    """Put the mode of every module, training or not, back as it was."""
+def _modes_kept(model: nn.Module) -> Iterator[None]:
     modes = [(module, module.training) for module in model.modules()]
     try:
         yield
@@ -93,26 +95,28 @@ def modes_kept(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _buffers_kept(model: nn.Module) -> Iterator[None]:
-    found = [
-        (module, name, buffer, buffer.clone())
-        for module in model.modules()
-        for name, buffer in module._buffers.items()  # noqa: SLF001 - buffers() hides who owns them
-        if buffer is not None
-    ]
+def _state_kept(model: nn.Module) -> Iterator[None]:
+    """Put back what forward passes write on modules: into buffers and other tensors, or as attributes."""
+    holders = [holder for module in model.modules() for holder in (module._buffers, vars(module))]  # noqa: SLF001
+    found = [(holder, dict(holder)) for holder in holders]
+    tensors = [tensor for _, held in found for tensor in held.values() if isinstance(tensor, Tensor)]
+    values = [(tensor, tensor.detach().clone()) for tensor in tensors]
     try:
         yield
     finally:
         with torch.no_grad():
-            for module, name, buffer, value in found:
-                if _differ(buffer, value):
-                    buffer.copy_(value)
-                module._buffers[name] = buffer  # noqa: SLF001
+            for tensor, value in values:
+                if _differ(tensor, value):
+                    tensor.copy_(value)
+        for holder, held in found:
+            for name in holder.keys() - held.keys():
+                del holder[name]
+            holder.update(held)
 
 
-def _differ(buffer: Tensor, value: Tensor) -> bool:
+def _differ(tensor: Tensor, value: Tensor) -> bool:
     # by value: batch normalisation writes its statistics without a new version; inference tensors cannot be written
-    return not (buffer.is_inference() or buffer.is_meta or torch.equal(buffer, value))
+    return not (tensor.is_inference() or tensor.is_meta or torch.equal(tensor, value))
 
 
 @contextmanager

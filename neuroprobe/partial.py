@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from neuroprobe.addresses import DRY_RUN_IMAGES, Layer
+from neuroprobe.addresses import Layer
 from neuroprobe.answers import logits_of
 from neuroprobe.closed_form import LinearTail
 from neuroprobe.footprint import Footprint
 from neuroprobe.holding import Holder
+from neuroprobe.models import left_as_found
 from neuroprobe.preparation import Preparation
 from neuroprobe.replay import Program
 from neuroprobe.tape import NotReplayableError, write_down
@@ -75,16 +76,17 @@ class Partial:
         memory: int,
     ) -> None:
         self._layers, self._holder, self._memory = layers, holder, memory
-        darker = torch.linspace(1, 0.5, DRY_RUN_IMAGES)[:, None, None, None].to(sample)
-        images = prepared.prepared(sample * darker)  # different ones: a mix-up between images is to show
-        self._program = Program.of(write_down(prepared.model, images, list(layers.values())), list(layers))
+        images = prepared.unlike(sample)
+        with left_as_found(prepared.model):
+            self._program = Program.of(write_down(prepared.model, images, list(layers.values())), list(layers))
+            whole = logits_of(prepared.forward(images.clone()))  # it may write into its input
         channels_first = [name for name, layer in layers.items() if layer.unit_axis == 1]
         self._downstream = {
             kind: self._program.downstream(kind, channels_first) for kind in {tuple(trial) for trial in trials} if kind
         }
         self._shared = {value for downstream in self._downstream.values() for value in downstream.shared}
         self._size = Footprint(self._program, images.element_size())
-        self._check(prepared, images)
+        self._check(images, whole, prepared.autocast)
         self.intact(images, [])
         self._tails = self._linear_tails()
         self.most_images = self._images_that_fit()
@@ -123,13 +125,11 @@ class Partial:
         changes = _TrialByTrial(trials, self._layers, self._holder, self._keys).changes(name, output)
         return self._tails[kind].logits(self._logits, changes)
 
-    def _check(self, prepared: Preparation, images: Tensor) -> None:
+    def _check(self, images: Tensor, whole: Tensor, autocast: torch.dtype | None) -> None:
         """Compare the parts with the whole: first as one, then each part with copies of the images.
 
         One copy is disturbed, between two that must not feel it.
         """
-        whole = logits_of(prepared.forward(images.clone()))  # it may write into its input
-
         try:
             values = self._program.run(images, self._shared)
             parts = [downstream.run(values, 3, len(images), _Disturbed()) for downstream in self._downstream.values()]
@@ -137,7 +137,7 @@ class Partial:
             answers = [self._program.logits(values), *untouched]
         except (RuntimeError, TypeError, ValueError, LookupError) as error:
             raise NotReplayableError(f"{type(error).__name__}: {error}") from error
-        allowed = _TOLERANCE.get(prepared.autocast or images.dtype, _COARSE) * whole.abs().max()
+        allowed = _TOLERANCE.get(autocast or images.dtype, _COARSE) * whole.abs().max()
         worst = max(float((logits - whole).abs().max()) for logits in answers)
         if not worst <= allowed:
             raise NotReplayableError(f"its parts answer otherwise than the whole, by {worst:.2g}")

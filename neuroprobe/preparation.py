@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from neuroprobe.addresses import DRY_RUN_IMAGES, Layer, find_layers, with_unit_axes
 from neuroprobe.data import Data, Images, open_images
 from neuroprobe.distributed import agree
-from neuroprobe.models import at_rest, device_of, dtype_of, forward_explained, unwrap
+from neuroprobe.models import at_rest, device_of, dtype_of, forward_explained, left_as_found, unwrap
 from neuroprobe.networks.expected import IMAGENET_MEAN, IMAGENET_STD, Expected, expected_input
 from neuroprobe.provenance import weights_digest
 from neuroprobe.saying import say_once
@@ -61,15 +61,24 @@ class Preparation:
         layout = torch.channels_last if images.ndim == 4 else torch.preserve_format
         return images.to(dtype_of(self.model), memory_format=layout)
 
+    def unlike(self, image: Tensor) -> Tensor:
+        """Return a few images made ready, from an image (1, C, H, W) on into noise.
+
+        No two are alike, even where the image is blank: a mix-up between images is to show.
+        """
+        noise = torch.rand(DRY_RUN_IMAGES, *image.shape[1:], generator=torch.Generator().manual_seed(0))
+        share = torch.linspace(0, 0.5, DRY_RUN_IMAGES).reshape(-1, *[1] * (image.ndim - 1))
+        return self.prepared(torch.lerp(image.expand_as(noise), noise.to(image), share.to(image)))
+
     def forward(self, images: Tensor) -> Any:
         """Run the network on prepared images; an error says what it was given."""
         with forward_explained(self.model, images):
             return self.model(images)
 
     def layers(self, image: Tensor, unit_axis: Mapping[str, int] | None) -> list[Layer]:
-        """Find the layers by a dry pass over an image (1, C, H, W), repeated."""
+        """Find the layers by a dry pass over an image (1, C, H, W), repeated; the network's state stays as it was."""
         images = self.prepared(image.expand(DRY_RUN_IMAGES, *image.shape[1:]))
-        with forward_explained(self.model, images):
+        with left_as_found(self.model), forward_explained(self.model, images):
             found = find_layers(self.model, (images,))
         return with_unit_axes(found, unit_axis)
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from neuroprobe.addresses import DRY_RUN_IMAGES, Layer
+from neuroprobe.addresses import Layer
 from neuroprobe.calls import is_watched
 from neuroprobe.models import forward_explained
 from neuroprobe.preparation import Preparation
@@ -66,8 +66,7 @@ class Folded:
         """Write a network down; None where nothing can be folded, or it could not be told to be the same."""
         if not _may_be_folded(prepared):
             return None
-        darker = torch.linspace(1, 0.5, DRY_RUN_IMAGES)[:, None, None, None].to(sample)
-        images = prepared.prepared(sample * darker)  # different ones: a mix-up between images is to show
+        images = prepared.unlike(sample)
         try:
             program = Program.of(write_down(prepared.model, images, layers), [layer.name for layer in layers])
             steps = scheduled(program.operations, {program.tape.output}, program.tape.shapes)

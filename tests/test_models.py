@@ -78,6 +78,7 @@ def everything(network, images):
     network.train()
     network(images)
     network[1].running_mean = torch.ones(4)
+    network[2].hidden, network[3].p = images, 0.1
     torch.rand(1), np.random.rand(1), random.random()  # noqa: NPY002, S311
     network.eval()
 
@@ -110,6 +111,16 @@ def test_statistics_that_no_version_counts_are_put_back(images):
         network(images)
         assert network[1].running_var._version == version  # batch normalisation writes past autograd
     assert torch.equal(network[1].running_var, before)
+
+
+def test_tensors_that_are_no_buffers_are_put_back():
+    network = small()
+    network[2].hidden = hidden = torch.zeros(3)
+    with left_as_found(network):
+        network[2].hidden.add_(1)
+        network[2].hidden = torch.ones(5)
+    assert network[2].hidden is hidden
+    assert hidden.tolist() == [0, 0, 0]
 
 
 def test_buffers_of_inference_tensors(images):

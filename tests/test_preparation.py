@@ -1,4 +1,5 @@
 import logging
+from itertools import combinations
 
 import pytest
 import torch
@@ -181,3 +182,15 @@ def test_on_another_device_a_copy_is_used():
 def test_a_precision_to_run_in_is_a_lower_one(dtype):
     with pytest.raises(ValueError, match=f"None for the network's own; {dtype} came"):
         prepare(plain(), dtype=dtype)
+
+
+@pytest.mark.parametrize("image", [torch.zeros, torch.ones, torch.rand], ids=["black", "white", "noise"])
+def test_images_that_are_not_alike(image):
+    prepared, image = prepare(plain(), preprocess=None), image(1, 3, 8, 8)
+    state = torch.get_rng_state()
+    some = prepared.unlike(image)
+    assert torch.equal(some[:1], image)
+    assert min((one - other).std() for one, other in combinations(some, 2)) > 0.05
+    assert some.min() >= 0
+    assert some.max() <= 1
+    assert torch.equal(torch.get_rng_state(), state)

@@ -342,6 +342,31 @@ def test_success_leaves_no_trace(left_alone, cnn7, images, labels, mode):
         record(cnn7, DataLoader(TensorDataset(images, labels), 4, shuffle=True), "*", reducers=["class_moments"])
 
 
+class Remembers(nn.Module):
+    """A network with a state of its own, which moves in eval mode too."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("passes", torch.zeros(()))
+        self.calls, self.hidden, self.relu = 0, None, nn.ReLU()
+
+    def forward(self, x):
+        self.passes += 1
+        self.calls += 1
+        self.hidden = x if self.hidden is None else self.hidden + x  # of another size it cannot be added
+        return self.relu(self.hidden * self.passes + self.calls)
+
+
+@pytest.mark.parametrize("out", [None, "store.zarr"])
+def test_a_network_with_a_state_of_its_own_begins_where_it_stands(left_alone, images, tmp_path, out):
+    network, alike, place = Remembers(), Remembers(), out and tmp_path / out
+    with left_alone(network):
+        recording = record(network, images, preprocess=None, batch_size=5, out=place)
+    expected = torch.cat([alike(batch).mean((2, 3)) for batch in images.split(5)])
+    assert_close(rows(recording, "relu"), expected)
+    assert (network.calls, network.hidden) == (0, None)
+
+
 def test_an_error_of_the_forward_pass_is_explained(left_alone, images):
     network = FailsLater(ZeroDivisionError)
     with (
