@@ -27,7 +27,7 @@ from neuroprobe.identity import differences, digested, other_recording
 from neuroprobe.packing import Contents
 from neuroprobe.progress import progress_bar
 from neuroprobe.provenance import versions
-from neuroprobe.unfinished import FOLDER, MANIFEST, Progress, progress_at
+from neuroprobe.unfinished import FOLDER, MANIFEST, Progress, damage_named, progress_at
 
 _SECONDS, _SHARE = 10.0, 20  # between checkpoints: so long, and so many times what the last one took
 _LOCK = "lock"
@@ -226,10 +226,10 @@ def _write_states(place: Path, states: States) -> None:
 def _read_states(place: Path) -> dict[str, dict[str, Any]]:
     import xarray as xr
 
-    with np.load(place) as file:
+    with damage_named(place), place.open("rb") as opened, np.load(opened) as file:  # np.load alone leaves it open
         datasets = {str(i): xr.Dataset(attrs=attrs) for i, attrs in enumerate(json.loads(str(file["attrs"])))}
         for key in set(file.files) - {"attrs"}:
             number, _, name = key.partition(" ")
             values = file[key]
             datasets[number][name] = ([f"{name}_{axis}" for axis in range(values.ndim)], values)
-    return Contents.from_datasets("", {}, {"states": datasets}).states
+        return Contents.from_datasets("", {}, {"states": datasets}).states

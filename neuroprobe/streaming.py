@@ -27,7 +27,7 @@ from neuroprobe.reducers import Observed
 from neuroprobe.responses import labelled
 from neuroprobe.results import Recording, load
 from neuroprobe.shards import Shards
-from neuroprobe.unfinished import FOLDER
+from neuroprobe.unfinished import FOLDER, damaged
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -124,10 +124,11 @@ class _Array:
     def cut(self, images: int) -> None:
         """Go back to a number of images."""
         self._images = images
+        for number in range(self._number):
+            _refuse_shorter(self._values / self.shards.file(number), 1)  # Zarr checks what is in it when it is read
         if self._begun:
-            wanted, there = self._begun * self.shards.row_bytes, self._file.stat().st_size
-            if there < wanted:
-                raise ValueError(f"{self._file} is damaged: {wanted:,} bytes are wanted, {there:,} are there")
+            wanted = self._begun * self.shards.row_bytes
+            _refuse_shorter(self._file, wanted)
             os.truncate(self._file, wanted)
         self.forget()
 
@@ -166,6 +167,12 @@ def _append(place: Path, rows: NDArray[np.float32]) -> None:
     with place.open("ab", buffering=0) as file:
         while left:
             left = left[file.write(left) :]
+
+
+def _refuse_shorter(file: Path, wanted: int) -> None:
+    there = file.stat().st_size if file.is_file() else 0
+    if there < wanted:
+        raise damaged(file, f"{wanted:,} bytes are wanted, {there:,} are there")
 
 
 def load_recording(place: Path) -> Recording:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 FOLDER = "unfinished"  # in the store
 MANIFEST = "neuroprobe.json"
@@ -32,11 +35,31 @@ class Progress:
 
 def progress_at(place: Path) -> Progress | None:
     """Return how far the measurement at a place has come; None where no unfinished one lies."""
+    file = place / FOLDER / MANIFEST
     try:
-        manifest = json.loads((place / FOLDER / MANIFEST).read_text(encoding="utf-8"))
+        content = file.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    if manifest["format"] != FORMAT:
-        begun = f"{place} was begun by neuroprobe {manifest['versions']['neuroprobe']}"
-        raise ValueError(f"{begun}, whose unfinished stores this one does not read: go on with that one")
-    return Progress(**manifest)
+    with damage_named(file):
+        manifest = json.loads(content)
+        by, layout = manifest["versions"]["neuroprobe"], manifest["format"]
+    if layout != FORMAT:
+        raise ValueError(
+            f"{place} was begun by neuroprobe {by}, whose unfinished stores this one does not read: go on with that one"
+        )
+    with damage_named(file):
+        return Progress(**manifest)
+
+
+@contextmanager
+def damage_named(file: Path) -> Iterator[None]:
+    """Say which file of an unfinished store it is that cannot be read."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, EOFError, BadZipFile, zlib.error) as error:
+        raise damaged(file, f"{type(error).__name__}: {error}") from error
+
+
+def damaged(file: Path, why: str) -> ValueError:
+    """Make the error for a file of an unfinished store that is not as it was written."""
+    return ValueError(f"{file} is damaged: {why}; remove the store that it lies in, and the same call begins anew")

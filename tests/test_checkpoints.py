@@ -7,6 +7,7 @@ import sys
 import pytest
 import torch
 
+import neuroprobe
 from neuroprobe.checkpoints import Checkpoints
 from neuroprobe.data import open_images
 from neuroprobe.reducers import Moments, TopImages, observed
@@ -109,6 +110,42 @@ def test_a_manifest_of_another_format_is_not_guessed_at(place):
     (place / "unfinished" / "neuroprobe.json").write_text(json.dumps(manifest | {"format": 99}))
     with pytest.raises(ValueError, match=r"was begun by neuroprobe .*, whose unfinished stores this one does not read"):
         progress_at(place)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "{}", '{"format": 1}', '{"format": 1, "versions": {"neuroprobe": "1"}}']
+)
+def test_a_damaged_manifest_is_named(place, content):
+    begun(place)
+    (place / "unfinished" / "neuroprobe.json").write_text(content)
+    for look in (progress_at, lambda place: Checkpoints(place, IDENTITY, 10).__enter__(), neuroprobe.load):
+        with pytest.raises(ValueError, match=r"unfinished/neuroprobe.json is damaged: \w+: .*; remove the store"):
+            look(place)
+
+
+def spoilt(content, at):
+    return content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :]
+
+
+DAMAGE = {
+    "empty": lambda _content: b"",
+    "cut off": lambda content: content[:-100],
+    "another file": lambda _content: b"no such thing" * 99,
+    "a bit of a state": lambda content: spoilt(content, content.rindex(b"\x93NUMPY") + 130),
+    "a bit of what it is": lambda content: spoilt(content, content.index(b"descr") + 2),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_damaged_states_are_named(place, damage):
+    begun(place, 1, {"": {"a": Moments.of(observed(torch.rand(5, 3)))}})
+    file = place / "unfinished" / "states.4.npz"
+    file.write_bytes(damage(file.read_bytes()))
+    with (
+        pytest.raises(ValueError, match=r"unfinished/states.4.npz is damaged: (?s:.*); remove the store"),
+        Checkpoints(place, IDENTITY, 10) as checkpoints,
+    ):
+        checkpoints.states  # noqa: B018 - to look is to read
 
 
 def test_another_process_is_kept_out_until_this_one_ends(place):
