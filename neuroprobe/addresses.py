@@ -152,10 +152,12 @@ def _bare_names(layer: Layer) -> tuple[str, str]:
     return call, call.rpartition(":")[0]
 
 
-def unknown_layer(wanted: str, names: Sequence[str]) -> UnknownLayerError:
-    """Make the error for a layer that is not there, naming the nearest that are."""
+def unknown_layer(wanted: str, names: Sequence[str], *, of_network: bool = True) -> UnknownLayerError:
+    """Make the error for a layer that is not there, in a network or among a result's, naming the nearest that are."""
     near = get_close_matches(wanted, names, n=5, cutoff=0.5) or [n for n in names if wanted.lower() in n.lower()][:5]
     advice = f"nearest: {', '.join(near)}" if near else f"there are {_listing(names)}"
+    if not of_network:
+        return UnknownLayerError(f"no layer {wanted!r} in this result; {advice}")
     return UnknownLayerError(f"no layer {wanted!r} in this network; {advice} (neuroprobe.layers(model) lists all)")
 
 

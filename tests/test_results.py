@@ -15,9 +15,11 @@ import torch
 import xarray as xr
 import zarr
 from pandas.testing import assert_frame_equal
+from torch import nn
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # before matplotlib, which the HTML view imports
 
+import neuroprobe
 from neuroprobe import folders, reducers, store
 from neuroprobe.addresses import UnknownLayerError
 from neuroprobe.curves import von_mises
@@ -155,6 +157,26 @@ def test_wrong_names_are_answered_with_the_nearest(tuning):
         tuning.top("a", 1, by="status")
     with pytest.raises(UnknownLayerError):
         tuning.curve("c")
+
+
+def test_layers_that_are_not_there_are_answered_with_the_nearest(tmp_path):
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.bn = nn.BatchNorm2d(3)
+
+        def forward(self, x):
+            return self.bn(self.bn(x))
+
+    images = torch.rand(4, 3, 5, 5)
+    recording = neuroprobe.record(Twice(), images, "bn")
+    reduced = neuroprobe.record(Twice(), images, "bn", reducers="moments", out=tmp_path / "store").reduced["moments"]
+    for held in (recording.curves, copy.copy(recording).curves, reduced):
+        assert list(held) == ["bn:0", "bn:1"]
+        with pytest.raises(UnknownLayerError, match=r"^no layer 'bn' in this result; nearest: bn:1, bn:0$"):
+            held["bn"]
+        assert held.get("bn") is None
+        assert "bn" not in held
 
 
 @pytest.mark.parametrize("pooling", ["mean", "max"])

@@ -69,7 +69,7 @@ def most_selective(result: ClassSelectivity, layer: str | None, count: int) -> l
 
 def profile(result: ClassSelectivity, layer: str, unit: int) -> pd.Series[float]:
     """Return a unit's mean responses by class, classes without images left out; of many, the largest first."""
-    means = result.curves[known_layer(layer, result.curves)].sel(unit=unit).to_series().dropna()
+    means = result.curves[layer].sel(unit=unit).to_series().dropna()
     return means if len(means) <= NAMED_CLASSES else means.sort_values(ascending=False)
 
 

@@ -164,7 +164,7 @@ def _class_changes(result: UnitImpact, chosen: list[tuple[str, int]]) -> pd.Data
     """Return the change of accuracy, a row a unit and a column a class; of many classes those hit most."""
     import pandas as pd
 
-    rows = [result.curves[known_layer(layer, result.curves)].sel(unit=unit).to_series() for layer, unit in chosen]
+    rows = [result.curves[layer].sel(unit=unit).to_series() for layer, unit in chosen]
     changes = pd.DataFrame(rows).dropna(axis="columns", how="all")
     if changes.empty or changes.isna().all(axis=1).any():
         raise ValueError("estimated units have no accuracy by class: choose among units[~units.estimated]")

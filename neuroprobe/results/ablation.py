@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
-from neuroprobe.results.base import known_layer, named
+from neuroprobe.results.base import named
 from neuroprobe.results.saved import Saved
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Ablation(Saved):
             raise ValueError(
                 f"say which of the {len(self.curves)} layers is meant: layer=..., one of {self.layer_names}"
             )
-        return self.curves[known_layer(layer or self.layer_names[0], self.curves)]
+        return self.curves[layer or self.layer_names[0]]
 
     def held(
         self, order: str = "top", fraction: float = 0.5, layer: str | None = None, repeat: int = 0

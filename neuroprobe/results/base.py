@@ -126,7 +126,7 @@ def known_layer(layer: str, known: Iterable[str]) -> str:
 
     names = list(known)
     if layer not in names:
-        raise unknown_layer(layer, names)
+        raise unknown_layer(layer, names, of_network=False)
     return layer
 
 
@@ -139,6 +139,13 @@ def unit_index(units: Mapping[str, int]) -> pd.MultiIndex:
     names = np.repeat(np.array(list(units), dtype=object), counts)
     numbers = np.concatenate([np.arange(count) for count in counts])
     return pd.MultiIndex.from_arrays([names, numbers], names=["layer", "unit"])
+
+
+def no_rows() -> pd.DataFrame:
+    """Return a table of nothing."""
+    import pandas as pd
+
+    return pd.DataFrame()
 
 
 def named(what: str, name: str, known: Iterable[Any]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from neuroprobe.packing import Contents
 from neuroprobe.results.base import Result, known_layer
+from neuroprobe.results.saved import ByLayer
 from neuroprobe.shards import shard_by_shard
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Recording(Result):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        states = {name: MappingProxyType(dict(by_layer)) for name, by_layer in self.reduced.items()}
+        states = {name: MappingProxyType(ByLayer(by_layer)) for name, by_layer in self.reduced.items()}
         object.__setattr__(self, "reduced", MappingProxyType(states))
 
     def top_images(self, layer: str) -> TopImages:

@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+class ByLayer(dict[str, Any]):
+    """Layer -> what was found of it; for a layer that is not there the error names the nearest."""
+
+    def __missing__(self, layer: str) -> Any:
+        from neuroprobe.addresses import unknown_layer
+
+        raise unknown_layer(str(layer), list(self), of_network=False)
+
+
 class Saved(ABC):
     """The side of a result that has nothing to do with what was measured; its subclasses are frozen dataclasses."""
 
@@ -30,7 +39,7 @@ class Saved(ABC):
 
     def __post_init__(self) -> None:
         """Make the mappings read-only."""
-        object.__setattr__(self, "curves", MappingProxyType(dict(self.curves)))
+        object.__setattr__(self, "curves", MappingProxyType(ByLayer(self.curves)))
         object.__setattr__(self, "meta", MappingProxyType(_as_json(self.meta)))
 
     @property

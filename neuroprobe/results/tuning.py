@@ -30,7 +30,7 @@ class Tuning(Result):
         The preferred frequency, that of the unit's largest response, comes along as a coordinate. Of bars it is the
         preferred width and length, and the curve is pooled over position and polarity.
         """
-        cube = self.curves[known_layer(layer, self.curves)]
+        cube = self.curves[layer]
         drift = ["orientation", *self._repeats(cube)]
         settings = [dim for dim in cube.dims if dim not in ("unit", *drift)]
         # fillna: a unit may be all NaN
@@ -43,7 +43,7 @@ class Tuning(Result):
         The row at a unit's preferred frequency is its :meth:`curve`. Without frequencies the first other parameter of
         the stimuli takes their place; of any beyond, each unit's best is given.
         """
-        cube = self._pooled(self.curves[known_layer(layer, self.curves)]).transpose("unit", ..., "orientation")
+        cube = self._pooled(self.curves[layer]).transpose("unit", ..., "orientation")
         settings = cube.dims[1:-1]
         best = cube.fillna(float("-inf")).max("orientation").argmax(settings) if len(settings) > 1 else {}
         return cube.isel({name: best[name] for name in settings[1:]})
