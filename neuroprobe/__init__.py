@@ -20,6 +20,8 @@ _HOMES = {
     "unit_impact": "analysis.unit_impact",
     "ablation": "analysis.ablation",
     "noise_curves": "analysis.noise",
+    "UnitTracker": "training.tracker",
+    "track_units": "training.development",
     "train": "training.train",
     "SelectivityPenalty": "training.class_penalty",
     "OrientationPenalty": "training.orientation_penalty",

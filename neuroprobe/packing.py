@@ -138,10 +138,11 @@ def _code_words(dataset: xr.Dataset) -> xr.Dataset:
     coded = {}
     for name, variable in dataset.coords.items():
         if variable.dtype.kind not in _NUMBERS:
-            codes, distinct = pd.factorize(variable.to_numpy().astype(object))
+            codes, distinct = pd.factorize(variable.to_numpy().astype(object).ravel())
             if (codes < 0).any():
                 raise ValueError(f"coordinate {name!r} has missing values, which cannot be saved")
-            coded[name] = (variable.dims, codes, {**variable.attrs, "distinct": distinct.tolist()})
+            attributes = {**variable.attrs, "distinct": distinct.tolist()}
+            coded[name] = (variable.dims, codes.reshape(variable.shape), attributes)
     return dataset.assign_coords(coded)
 
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model")  # under which training scripts keep the weights
-_PREFIXES = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put before every name
+# what DataParallel and torch.compile put before every name, and Lightning by where a module keeps its network
+_PREFIXES = ("module.", "_orig_mod.", "network.", "model.", "net.")
 
 
 def load_weights(network: nn.Module, path: str | Path) -> nn.Module:

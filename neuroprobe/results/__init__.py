@@ -8,6 +8,7 @@ from neuroprobe import store
 from neuroprobe.results.ablation import Ablation
 from neuroprobe.results.base import SELECTIVE, STATUSES, Result, by_layer, known_layer, named, quartiles, unit_index
 from neuroprobe.results.class_selectivity import ClassSelectivity
+from neuroprobe.results.development import Development
 from neuroprobe.results.importance import Importance
 from neuroprobe.results.recording import Recording
 from neuroprobe.results.saved import Saved
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KINDS: dict[str, type[Saved]] = {
-    kind.kind: kind for kind in (Ablation, ClassSelectivity, Importance, Recording, Tuning, ShiftInvariance, UnitImpact)
+    kind.kind: kind
+    for kind in (Ablation, ClassSelectivity, Development, Importance, Recording, Tuning, ShiftInvariance, UnitImpact)
 }
 
 __all__ = [
-    "KINDS", "SELECTIVE", "STATUSES", "Ablation", "ClassSelectivity", "Importance", "Recording", "Result", "Saved",
-    "ShiftInvariance", "TrainingRun", "Tuning", "UnitImpact", "by_layer", "known_layer", "load", "named", "quartiles",
-    "unit_index",
+    "KINDS", "SELECTIVE", "STATUSES", "Ablation", "ClassSelectivity", "Development", "Importance", "Recording",
+    "Result", "Saved", "ShiftInvariance", "TrainingRun", "Tuning", "UnitImpact", "by_layer", "known_layer", "load",
+    "named", "quartiles", "unit_index",
 ]  # fmt: skip
 
 

@@ -6,19 +6,13 @@ from dataclasses import dataclass, field
 from math import nan
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from neuroprobe.results.base import Result, by_layer
+from neuroprobe.results.base import Result, by_layer, no_rows
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
     from neuroprobe.packing import Contents
-
-
-def _no_rows() -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -36,8 +30,8 @@ class ShiftInvariance(Result):
     kind: ClassVar[str] = "shift_invariance"
     headline: ClassVar[str] = "pearson"
 
-    layers: pd.DataFrame = field(default_factory=_no_rows)
-    network: pd.DataFrame = field(default_factory=_no_rows)
+    layers: pd.DataFrame = field(default_factory=no_rows)
+    network: pd.DataFrame = field(default_factory=no_rows)
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
