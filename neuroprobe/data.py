@@ -313,7 +313,8 @@ def _collated(items: list[Any]) -> Any:
     except RuntimeError as error:
         raise ValueError(
             f"the images of a data set must have one size ({error}): scale them; photographs in a folder are scaled "
-            "for a network whose size is known, as by neuroprobe.load_network"
+            "for a network whose size is known, as by neuroprobe.load_network, or to the input_size= of a call that "
+            "takes it"
         ) from error
 
 

@@ -16,7 +16,7 @@ from neuroprobe.addresses import DRY_RUN_IMAGES, Layer, find_layers, with_unit_a
 from neuroprobe.data import Data, Images, open_images
 from neuroprobe.distributed import agree
 from neuroprobe.models import at_rest, device_of, dtype_of, forward_explained, left_as_found, unwrap
-from neuroprobe.networks.expected import IMAGENET_MEAN, IMAGENET_STD, Expected, expected_input
+from neuroprobe.networks.expected import IMAGENET_MEAN, IMAGENET_STD, Expected, expected_input, image_shape
 from neuroprobe.provenance import weights_digest
 from neuroprobe.saying import say_once
 
@@ -35,9 +35,12 @@ class Preparation:
     any_range: bool = False  # images may hold values outside [0, 1]
     may_fold: bool = True  # False: the network runs as it stands, even where it could be written down quicker
 
-    def open(self, data: Data, *, batch_size: int | None = None) -> Images:
-        """Open a user's images for this network; photographs of a folder are brought to its size."""
-        shape = self.expected.size if self.expected else None
+    def open(
+        self, data: Data, *, batch_size: int | None = None, input_size: int | tuple[int, ...] | None = None
+    ) -> Images:
+        """Open a user's images for this network; photographs of a folder are brought to its size, or the one given."""
+        known = input_size is not None or self.expected is not None
+        shape = image_shape(input_size, self.expected, self.model) if known else None
         return open_images(data, batch_size=batch_size, shape=shape, any_range=self.any_range)
 
     @contextmanager

@@ -42,6 +42,7 @@ def record(
     reduce: Reduce = "mean",
     reducers: Mapping[str, Any] | str | Sequence[str] | None = None,
     out: str | Path | None = None,
+    input_size: int | tuple[int, ...] | None = None,
     preprocess: Literal["auto"] | Preprocess | None = "auto",
     batch_size: int | None = None,
     device: torch.device | str | None = None,
@@ -72,6 +73,8 @@ def record(
         out: a Zarr store to stream to; then memory does not grow either. Where it is cut short, the same call goes on,
             and the result is the same to the last bit; where it is whole, it is loaded. Its responses stay on disk:
             take the units or the images that are wanted, ``.curves[layer].sel(unit=3)``.
+        input_size: side, (H, W) or (C, H, W) in pixels, that a folder's photographs are scaled and cut to; None for
+            the network's own where that is known, else they stay as they are.
         preprocess: ``"auto"`` for the network's own normalisation, None, or a function of images.
         batch_size: None for one that suits the image size.
         device: None for the network's own.
@@ -92,7 +95,7 @@ def record(
     if reducers is not None and reduce == "none":
         raise ValueError("reducers take one response a unit: reduce must be 'mean', 'max' or 'center', not 'none'")
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
-    images = prepared.open(data, batch_size=batch_size)
+    images = prepared.open(data, batch_size=batch_size, input_size=input_size)
     readout = Readout(reduce, tokens)
     summing = {**({} if reducers is None else named_reducers(reducers)), _OF_UNITS: _moments_over_images}
     how: dict[str, Any] = {"unit_axis": unit_axis, "progress": progress}

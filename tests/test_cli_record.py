@@ -43,6 +43,14 @@ def test_statistics_are_recorded(folder, tmp_path):
     assert (list(loaded.reduced), loaded.meta["reduce"]) == (["moments", "class_moments"], "max")
 
 
+def test_photographs_are_scaled_for_a_network_of_ones_own(folder, tmp_path):
+    (tmp_path / "own.py").write_text("from torch import nn\n\n\ndef build():\n    return nn.Sequential(nn.ReLU())\n")
+    how = ["--data", folder, "--reduce", "none", "--input-size", 12, "--out", tmp_path / "store.zarr"]
+    code, printed = run(f"{tmp_path / 'own.py'}:build", "--weights", "none", *how)
+    assert code == 0, printed
+    assert neuroprobe.load(tmp_path / "store.zarr").curves["0"].shape == (20, 3, 12, 12)
+
+
 @pytest.fixture
 def cut_short(folder, tmp_path, monkeypatch):
     """Return the arguments of a command that was stopped after two batches of four images."""

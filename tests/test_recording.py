@@ -180,6 +180,21 @@ def test_photographs_of_any_size_are_brought_to_the_network(cnn7, tmp_path):
     assert_close(same, same[:1].expand(3, -1))
 
 
+@pytest.mark.parametrize("size", [12, (12, 12), (3, 12, 12)])
+def test_photographs_of_any_size_are_brought_to_a_size_that_is_given(tmp_path, size):
+    (tmp_path / "photographs" / "class").mkdir(parents=True)
+    for i, side in enumerate([(32, 32), (100, 50)]):
+        Image.new("RGB", side, (200, 100, 50)).save(tmp_path / "photographs" / "class" / f"{i}.png")
+    network, how = nn.Sequential(nn.ReLU()), {"reduce": "none", "preprocess": None, "out": tmp_path / "store"}
+    with pytest.raises(ValueError, match="or to the input_size= of a call that takes it"):
+        record(network, tmp_path / "photographs", **how)
+    recording = record(network, tmp_path / "photographs", input_size=size, **how)
+    assert recording.curves["0"].shape == (2, 3, 12, 12)
+    assert_close(recording.curves["0"].mean(("image", "y", "x")).values * 255, np.array([200, 100, 50], np.float32))
+    with pytest.raises(FileExistsError, match="data: "):
+        record(network, tmp_path / "photographs", input_size=14, **how)
+
+
 # Reducers
 
 

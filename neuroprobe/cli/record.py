@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import neuroprobe
-from neuroprobe.cli.options import BatchSize, Data, Device, Layers, Model, Preprocess, Preprocessing, Seed, Weights
+from neuroprobe.cli.options import (
+    BatchSize,
+    Data,
+    Device,
+    InputSize,
+    Layers,
+    Model,
+    Preprocess,
+    Preprocessing,
+    Seed,
+    Weights,
+)
 from neuroprobe.cli.running import app, errors_in_one_line, network, print_table, renamed
 from neuroprobe.unfinished import progress_at
 
@@ -40,6 +51,7 @@ def record(
             help="A statistic to keep in place of responses (moments, top_images, ...); more than one may come."
         ),
     ] = None,
+    input_size: InputSize = None,
     tokens: Annotated[str, typer.Option(help="Which tokens of a token layer are read: patch, cls or all.")] = "patch",
     preprocess: Preprocessing = Preprocess.AUTO,
     seed: Seed = 0,
@@ -58,6 +70,7 @@ def record(
             reduce=reduce,
             reducers=reducers or None,
             out=out,
+            input_size=input_size,
             tokens=tokens,
             preprocess=preprocess.value_in_python,
             batch_size=batch_size,
