@@ -5,17 +5,13 @@ file half written (a limit on its length), or at any time whatever (a timer). Th
 """
 
 import multiprocessing
-import os
-import random
-import resource
-import signal
 import sys
 import threading
 from itertools import count
-from pathlib import Path
 
 import pytest
 import torch
+from deaths import SIGNALS, Death
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
@@ -23,8 +19,7 @@ from tqdm import tqdm
 import neuroprobe
 from neuroprobe import checkpoints, shards
 
-IMAGES, BATCH, KILLS = 100, 8, 50
-WRITES = {"os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.truncate", "shutil.rmtree"}  # of Python's audit events
+IMAGES, BATCH, KILLS = 100, 8, 50  # a run to the end writes 300 to 900 times
 REDUCERS = ["class_moments", "top_images", "covariance"]
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kills by limits and timers of Linux")
@@ -65,40 +60,6 @@ def record(case, place, death=None):
     neuroprobe.record(network(), out=place, preprocess=None, batch_size=BATCH, progress=False, **CASES[case]())
 
 
-class Death:
-    """Kills its process at one of the next things that it does to the disk, or at some time; later at every turn."""
-
-    def __init__(self, seed, turn):
-        self.random = random.Random(seed)  # noqa: S311
-        self.kind = self.random.choice(["before", "before", "within", "timer"])
-        self.events = 1 + int(self.random.expovariate(1 / (40 * turn)))  # a run to the end has 300 to 900
-        self.seconds = self.random.uniform(0.001, 0.1 * turn)
-
-    def lie_in_wait(self, place):
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-        if self.kind == "timer":
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.setitimer(signal.ITIMER_REAL, self.seconds)
-        else:
-            sys.addaudithook(lambda event, arguments: self.strike(event, arguments, str(place)))
-
-    def strike(self, event, arguments, place):
-        writes = event == "open" and bool(arguments[2] & (os.O_WRONLY | os.O_RDWR))
-        if not (writes or event in WRITES) or place not in str(arguments[0]):
-            return
-        self.events -= 1
-        if self.events > 0:
-            return
-        if self.kind == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-        elif writes:  # the kernel writes so much of what comes and kills: any file from here on
-            appends = arguments[2] & os.O_APPEND and Path(arguments[0]).exists()
-            limit = (Path(arguments[0]).stat().st_size if appends else 0) + self.random.randint(0, 1500)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-            self.events = 2**60
-
-
 @pytest.fixture(scope="module")
 def processes():
     forking = multiprocessing.get_context("forkserver")
@@ -123,7 +84,7 @@ def run_until_whole(processes, case, place, seeds):
         exitcode = run(processes, case, place, Death(next(seeds), turn=kills + 1))
         if exitcode == 0:
             return kills
-        assert exitcode in (-signal.SIGKILL, -signal.SIGXFSZ, -signal.SIGALRM)
+        assert exitcode in SIGNALS
         if not (place / "zarr.json").exists():  # written last
             with pytest.raises((ValueError, FileNotFoundError), match=r"is not whole|no neuroprobe result|no such"):
                 neuroprobe.load(place)

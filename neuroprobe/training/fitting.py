@@ -16,10 +16,10 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from neuroprobe.networks.loading import load_weights
 from neuroprobe.training.dials import Dials
-from neuroprobe.training.each_epoch import EachEpoch, Patience
+from neuroprobe.training.keeping import Keeper, Patience
 from neuroprobe.training.module import Learning
 from neuroprobe.training.plan import Plan
-from neuroprobe.training.run_folder import RunFolder, write_weights
+from neuroprobe.training.run_folder import RunFolder
 from neuroprobe.training.whole_checkpoints import WholeCheckpoints
 
 _OURS = {
@@ -54,16 +54,16 @@ class Fitting:
         options: Mapping[str, Any],
         progress: bool,
     ) -> None:
-        self._plan, self._folder, self._callbacks = plan, folder, callbacks
+        self._folder = folder
         self._learning = Learning(plan, dials, seed=seed)
-        self._each_epoch = EachEpoch(self._learning, folder, validates="val" in plan.sets, keep_every=keep_every)
+        self._keeper = Keeper(self._learning, folder, keep_every=keep_every)
         stops = [] if patience is None else [Patience(patience)]
         with _quiet():
             self._trainer = _trainer(
                 options,
                 max_epochs=plan.recipe.epochs,
-                callbacks=[*callbacks, *stops, self._each_epoch],
-                limit_val_batches=1.0 if "val" in plan.sets else 0,
+                callbacks=[*callbacks, *stops, self._keeper],
+                limit_val_batches=1.0 if self._learning.validates else 0,
                 enable_progress_bar=progress and (sys.stderr.isatty() or "ipykernel" in sys.modules),
                 default_root_dir=folder.place,
             )
@@ -82,26 +82,20 @@ class Fitting:
                     self._trainer.fit(self._learning, ckpt_path=checkpoint)
             finally:
                 self._learning.leave()
-            if "val" in self._plan.sets:
+            if self._learning.validates:
                 load_weights(self._learning.network, self._folder.best)
             with _ctrl_c_let_through():
                 self._trainer.test(self._learning, verbose=False)
-            if self.is_first:
-                self._write()
             self._trainer.strategy.barrier()
 
-    def _write(self) -> None:
-        for result in (callback.result for callback in self._callbacks if hasattr(callback, "result")):
-            result.save(self._folder.development, overwrite=True)
-        facts = {
-            "mean": list(self._plan.expected.mean),
-            "std": list(self._plan.expected.std),
-            **{f"test_{name}": value for name, value in self._learning.test.items()},
-            "epochs": self._plan.recipe.epochs,
-            "epoch": self._each_epoch.best,
-            "seed": self._learning.seed,
-        }
-        write_weights(self._learning.network, self._folder.weights, facts)
+    @property
+    def _safe(self) -> str:
+        """What is on the disk, and how to go on."""
+        if not self._folder.checkpoint.is_file():
+            return f"no epoch is finished in {self._folder.place}"
+        done = len(self._folder.read_metrics())
+        epochs = "1 epoch is" if done == 1 else f"{done} epochs are"
+        return f"{epochs} safe in {self._folder.place}: the same call goes on from there"
 
     @contextmanager
     def _what_is_safe(self) -> Iterator[None]:
@@ -109,12 +103,7 @@ class Fitting:
         try:
             yield
         except BaseException as error:
-            done = len(self._each_epoch.rows) if self._folder.checkpoint.is_file() else 0
-            error.add_note(
-                f"{done} epochs are safe in {self._folder.place}: the same call goes on from there"
-                if done
-                else f"no epoch was finished in {self._folder.place}"
-            )
+            error.add_note(self._safe)
             raise
 
 

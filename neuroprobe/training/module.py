@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from contextlib import ExitStack
+from math import nan
 from typing import Any
 
 import torch
@@ -44,11 +44,23 @@ class Learning(LightningModule):
         self._orientation_penalty = dials.orientation_penalty(self.network)
         self._penalties = [each for each in (self._class_penalty, self._orientation_penalty) if each is not None]
         self._undo = ExitStack()
-        self._sums: defaultdict[str, Tensor] = defaultdict(lambda: torch.zeros(2, device=self.device))
+        self._sums: dict[str, Tensor] = {}
         self._shown: Tensor | None = None  # the last batch
+        self._normalisation = {"mean": list(plan.expected.mean), "std": list(plan.expected.std)}
         mean, std = torch.tensor(plan.expected.mean), torch.tensor(plan.expected.std)
         self.register_buffer("scale", 1 / (std * plan.sets["train"].white), persistent=False)
         self.register_buffer("offset", -mean / std, persistent=False)
+
+    @property
+    def validates(self) -> bool:
+        """Whether there are photographs to look at after each epoch."""
+        return "val" in self._sets
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is noted beside the weights."""
+        reached = {f"test_{name}": value for name, value in self.test.items()}
+        return self._normalisation | reached | {"epochs": self._recipe.epochs, "seed": self.seed}
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits of images (n, H, W, C) as they are kept."""
@@ -81,7 +93,7 @@ class Learning(LightningModule):
         """Return the loss of a batch, penalties included."""
         images, labels = batch
         loss = F.cross_entropy(self(images), labels)
-        self._add("train_loss", loss, len(labels))
+        self._add("train_loss", loss * len(labels), len(labels))
         if self._class_penalty is not None:
             loss = loss + self._class_penalty(labels)
             self._add("si", self._class_penalty.si)
@@ -144,19 +156,22 @@ class Learning(LightningModule):
 
     def _look(self, name: str, images: Tensor, labels: Tensor) -> None:
         logits = self(images)
-        loss = F.cross_entropy(logits, labels)
-        self._refuse_non_finite(loss, f"the loss of the {name} photographs")
-        self._add(f"{name}_loss", loss, len(labels))
-        self._add(f"{name}_accuracy", (logits.argmax(1) == labels).float().mean(), len(labels))
+        losses = F.cross_entropy(logits, labels, reduction="none")
+        self._refuse_non_finite(losses.sum(), f"the loss of the {name} photographs")
+        self._add(f"{name}_loss", losses.sum(), len(labels))
+        self._add(f"{name}_accuracy", (logits.argmax(1) == labels).sum(), len(labels))
 
-    def _add(self, name: str, value: Tensor, weight: int = 1) -> None:
-        """Count a value into a mean, without waiting for the device."""
-        self._sums[name] += weight * torch.stack([value.detach().float(), torch.ones_like(value, dtype=torch.float)])
+    def _add(self, name: str, total: Tensor, weight: int = 1) -> None:
+        """Count a total into a mean, without waiting for the device."""
+        counted = torch.stack([total.detach().float(), torch.full_like(total, weight, dtype=torch.float)])
+        self._sums[name] = self._sums[name] + counted if name in self._sums else counted
 
     def _mean(self, name: str) -> float:
         """Return a mean over all processes; NaN where nothing was counted."""
+        if name not in self._sums:
+            return nan
         total, weight = self.trainer.strategy.reduce(self._sums[name], reduce_op="sum").tolist()
-        return total / weight if weight else float("nan")
+        return total / weight
 
     def _refuse_non_finite(self, value: Tensor, what: str) -> None:
         if torch.isfinite(value) or self._shown is None:

@@ -19,8 +19,6 @@ from neuroprobe.training.randomness import Purpose, generator
 _AT_A_TIME = 4096  # photographs of which sums are taken in double precision
 _SETS = ("train", "val", "test")
 
-TrainingData = Mapping[str, tuple[Tensor, Tensor]] | str | Path
-
 
 @dataclass(frozen=True, eq=False)
 class Photographs:
@@ -57,15 +55,19 @@ class Photographs:
         return replace(self, images=self.images[numbers], labels=self.labels[numbers])
 
 
+TrainingData = Mapping[str, tuple[Tensor, Tensor]] | Mapping[str, Photographs] | str | Path
+
+
 def read_photographs(
-    data: TrainingData, size: tuple[int, int, int] | None = None, *, progress: bool = True
+    data: TrainingData, size: tuple[int, int, int] | None = None, *, images: int | None = None, progress: bool = True
 ) -> dict[str, Photographs]:
     """Read the sets ``train`` and ``test``, and ``val`` where there is one.
 
     Args:
-        data: A folder with a sub-folder for each set in ImageFolder layout, or a mapping from set to (images, labels):
-            (N, C, H, W), uint8 or floating in [0, 1], and class indices.
+        data: A folder with a sub-folder for each set in ImageFolder layout; or a mapping from set to (images, labels):
+            (N, C, H, W), uint8 or floating in [0, 1], and class indices; or what this function has read before.
         size: (C, H, W) to which photographs of a folder are scaled and cut; None where they all have one size.
+        images: Read only the first so many photographs of ``train``, classes in turn.
         progress: Show a bar.
 
     Raises:
@@ -75,10 +77,12 @@ def read_photographs(
     if isinstance(data, str | Path):
         folder = Path(data)
         names = [name for name in _SETS if name != "val" or (folder / name).is_dir()]
-        sets = {name: _from_folder(folder / name, size, progress=progress) for name in names}
+        most = {"train": images}
+        sets = {name: _from_folder(folder / name, size, most.get(name), progress=progress) for name in names}
     elif isinstance(data, Mapping) and {"train", "test"} <= set(data) <= set(_SETS):
-        classes = tuple(map(str, range(int(torch.as_tensor(data["train"][1]).max()) + 1)))
-        sets = {name: _from_tensors(name, *data[name], classes) for name in _SETS if name in data}
+        sets = _from_mapping(data)
+        if images is not None:
+            sets["train"] = sets["train"].at(first_in_turn(sets["train"].labels, images))
     else:
         came = f"a mapping with {', '.join(map(str, data))}" if isinstance(data, Mapping) else type(data).__name__
         raise TypeError(
@@ -89,32 +93,35 @@ def read_photographs(
     return sets
 
 
-def to_be_learned(
-    sets: Mapping[str, Photographs], validation: float, *, images: int | None, corrupted: float, seed: int
-) -> dict[str, Photographs]:
-    """Return the sets as they are used: of ``train`` the first ``images``, without the share held out as ``val``.
+def first_in_turn(labels: Tensor, count: int) -> Tensor:
+    """Return the numbers of the first so many photographs, taken from the classes in turn.
 
-    What is held out, where no ``val`` came with the data, keeps its labels; a share of what is learned does not.
+    Example:
+        >>> first_in_turn(torch.tensor([0, 0, 0, 1, 1, 1]), 4)
+        tensor([0, 1, 3, 4])
+    """
+    if not 2 <= count <= len(labels):
+        raise ValueError(f"images must be 2 to {len(labels)}, the photographs to learn from; {count} came")
+    turns = torch.empty_like(labels)
+    for label in labels.unique():
+        of_class = (labels == label).nonzero().flatten()
+        turns[of_class] = torch.arange(len(of_class))
+    return torch.argsort(turns * (labels.max() + 1) + labels)[:count].sort().values
+
+
+def to_be_learned(
+    sets: Mapping[str, Photographs], *, validation: float, corrupted: float, seed: int
+) -> dict[str, Photographs]:
+    """Return the sets as a training takes them.
+
+    Where there is no ``val``, a share of ``train`` is held out as such, with its labels as they are; of the rest a
+    share of the labels is corrupted.
     """
     learned = dict(sets)
-    if images is not None:
-        learned["train"] = in_turn(learned["train"], images)
     if validation and "val" not in learned:
         learned["train"], learned["val"] = held_out(learned["train"], validation, seed=seed)
     learned["train"] = with_corrupted_labels(learned["train"], corrupted, seed=seed)
     return learned
-
-
-def in_turn(photographs: Photographs, count: int) -> Photographs:
-    """Return the first so many photographs, a class after the other in turn."""
-    if not 2 <= count <= len(photographs):
-        raise ValueError(f"images must be 2 to {len(photographs)}, the training photographs; {count} came")
-    turns = torch.empty_like(photographs.labels)
-    for label in photographs.labels.unique():
-        of_class = (photographs.labels == label).nonzero().flatten()
-        turns[of_class] = torch.arange(len(of_class))
-    order = torch.argsort(turns * len(photographs.classes) + photographs.labels, stable=True)
-    return photographs.at(order[:count].sort().values)
 
 
 def held_out(photographs: Photographs, share: float, *, seed: int) -> tuple[Photographs, Photographs]:
@@ -157,35 +164,42 @@ def mean_and_std(photographs: Photographs) -> tuple[tuple[float, ...], tuple[flo
     return tuple(mean.tolist()), tuple(std.tolist())
 
 
-def _from_folder(folder: Path, size: tuple[int, int, int] | None, *, progress: bool) -> Photographs:
+def _from_folder(folder: Path, size: tuple[int, int, int] | None, most: int | None, *, progress: bool) -> Photographs:
     from torchvision.datasets import ImageFolder
 
     if not folder.is_dir():
         raise FileNotFoundError(f"a folder with {folder.name}/ is wanted, one sub-folder a class; there is no {folder}")
     found = ImageFolder(str(folder))
-    images: np.ndarray[Any, Any] | None = None
-    with progress_bar(f"reading {folder.name}/", len(found), shown=progress) as bar:
-        for number, (photograph, _) in enumerate(found):
-            pixels = np.asarray(photograph if size is None else fitted(photograph, size))
-            pixels = pixels if pixels.ndim == 3 else pixels[..., None]
-            images = np.empty((len(found), *pixels.shape), np.uint8) if images is None else images
-            if pixels.shape != images.shape[1:]:
+    labels = torch.tensor(found.targets)
+    numbers = torch.arange(len(labels)) if most is None else first_in_turn(labels, most)
+    pixels: list[np.ndarray[Any, Any]] = []
+    with progress_bar(f"reading {folder.name}/", len(numbers), shown=progress) as bar:
+        for number in numbers.tolist():
+            photograph, _ = found[number]
+            pixels.append(np.atleast_3d(np.asarray(photograph if size is None else fitted(photograph, size))))
+            if pixels[-1].shape != pixels[0].shape:
                 raise ValueError(
-                    f"photographs of one size are wanted; {found.samples[number][0]} has {pixels.shape}, others "
-                    f"{images.shape[1:]} (height, width, channels): scale them"
+                    f"photographs of one size are wanted; {found.samples[number][0]} has {pixels[-1].shape}, others "
+                    f"{pixels[0].shape} (height, width, channels): scale them"
                 )
-            images[number] = pixels
             bar.update(1)
-    return Photographs(torch.from_numpy(images), torch.tensor(found.targets), tuple(found.classes))
+    return Photographs(torch.from_numpy(np.stack(pixels)), labels[numbers], tuple(found.classes))
 
 
-def _from_tensors(name: str, images: Any, labels: Any, classes: tuple[str, ...]) -> Photographs:
+def _from_mapping(data: Mapping[str, Any]) -> dict[str, Photographs]:
+    if all(isinstance(held, Photographs) for held in data.values()):
+        return dict(data)
+    labels = {name: checked_labels(data[name][1], len(data[name][0])) for name in _SETS if name in data}
+    classes = tuple(map(str, range(int(labels["train"].max()) + 1)))
+    return {name: _from_tensors(name, data[name][0], of_set, classes) for name, of_set in labels.items()}
+
+
+def _from_tensors(name: str, images: Any, labels: Tensor, classes: tuple[str, ...]) -> Photographs:
     images = torch.as_tensor(images)
     if images.dtype != torch.uint8:
         check_images(images, any_range=False)
     elif images.ndim != 4:
         raise ValueError(f"images must be a tensor (N, C, H, W); {tuple(images.shape)} came as {name}")
-    labels = checked_labels(labels, len(images))
     if len(labels) and labels.max() >= len(classes):
         raise ValueError(f"train has labels up to {len(classes) - 1}; {name} has {int(labels.max())}")
     return Photographs(images.permute(0, 2, 3, 1).contiguous(), labels, classes)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import inf
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, get_args
 
 from neuroprobe.readout import one_of, whole_number
 from neuroprobe.results.base import named
@@ -14,11 +14,7 @@ from neuroprobe.results.base import named
 Optimiser = Literal["sgd", "adam", "adamw"]
 Schedule = Literal["constant", "steps", "one-cycle", "cosine"]
 Border = Literal["edge", "zero"]
-_OPTIMISERS, _SCHEDULES, _BORDERS = (
-    ("sgd", "adam", "adamw"),
-    ("constant", "steps", "one-cycle", "cosine"),
-    ("edge", "zero"),
-)
+DEFAULT = "cnn7"  # the recipe of a user's own network
 
 
 @dataclass(frozen=True)
@@ -66,9 +62,8 @@ class Recipe:
         Raises:
             ValueError: if one is out of its range, or none of the choices.
         """
-        one_of("optimiser", self.optimiser, _OPTIMISERS)
-        one_of("schedule", self.schedule, _SCHEDULES)
-        one_of("border", self.border, _BORDERS)
+        for what, known in (("optimiser", Optimiser), ("schedule", Schedule), ("border", Border)):
+            one_of(what, getattr(self, what), get_args(known))
         for what, least in (("epochs", 1), ("batch_size", 1), ("max_shift", 0)):
             whole_number(what, getattr(self, what), least)
         for what, below in (("lr", inf), ("momentum", 1), ("weight_decay", inf), ("validation", 1)):

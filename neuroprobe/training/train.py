@@ -22,14 +22,13 @@ from neuroprobe.training.architectures import ARCHITECTURES
 from neuroprobe.training.dials import Dials
 from neuroprobe.training.photographs import TrainingData, read_photographs, to_be_learned
 from neuroprobe.training.plan import planned
-from neuroprobe.training.recipes import Recipe, recipe_named
+from neuroprobe.training.recipes import DEFAULT, Recipe, recipe_named
 from neuroprobe.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
 
 Layers = str | Sequence[str] | None
-_DEFAULT = "cnn7"  # recipe of a user's own network
 
 
 def train(
@@ -113,8 +112,8 @@ def train(
         "trainer": described(trainer or {}), "track": [type(callback).__name__ for callback in callbacks],
     }  # fmt: skip
     with random_state_kept(torch.device("cpu")):
-        sets = read_photographs(data, _size(network, recipe), progress=progress)
-        sets = to_be_learned(sets, recipe.validation, images=images, corrupted=corrupted, seed=seed)
+        sets = read_photographs(data, _size(network, recipe), images=images, progress=progress)
+        sets = to_be_learned(sets, validation=recipe.validation, corrupted=corrupted, seed=seed)
         _check_patience(patience, validates="val" in sets)
         plan = planned(*_built(network, recipe, len(sets["train"].classes), seed), sets, recipe)
         folder = RunFolder(out)
@@ -179,7 +178,7 @@ def _recipe(network: str | nn.Module, recipe: Recipe | str | None, validation: f
     if isinstance(network, str):
         own = recipe_named(network)
         recipe = own if recipe is None else replace(recipe, network=own.network)
-    recipe = recipe or recipe_named(_DEFAULT)
+    recipe = recipe or recipe_named(DEFAULT)
     return recipe if validation is None else replace(recipe, validation=validation)
 
 
