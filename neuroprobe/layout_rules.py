@@ -71,7 +71,8 @@ def _numbered(operation: Operation) -> Layout | None:
     layout = operation.layout_of(operation.args[0]) if operation.args else operation.source()[1]
     if layout is None:
         return None
-    numbers = torch.empty([_NUMBERED + axis for axis in range(len(layout))], device="meta")
+    # one number, repeated: with the device "meta" torch would load a compiler, which takes seconds
+    numbers = torch.zeros(()).expand([_NUMBERED + axis for axis in range(len(layout))])
     named = {name: value for name, value in operation.named.items() if name != "input"}
     try:
         result = next(tensors_in((operation.function(numbers, *operation.args[1:], **named),)))

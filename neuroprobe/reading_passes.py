@@ -6,7 +6,7 @@ does not give the same numbers, or somebody else's hooks want to see the network
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -67,11 +67,13 @@ class Folded:
         if not _may_be_folded(prepared):
             return None
         images = prepared.unlike(sample)
+        own: dict[int, Tensor] = {}  # what the network itself gives, by value
         try:
-            program = Program.of(write_down(prepared.model, images, layers), [layer.name for layer in layers])
-            steps = scheduled(program.operations, {program.tape.output}, program.tape.shapes)
+            tape = write_down(prepared.model, images, layers, own)
+            program = Program.of(tape, [layer.name for layer in layers])
+            steps = scheduled(program.operations, {tape.output}, tape.shapes)
             folded = cls(prepared, layers, program, steps, images.shape[1:])
-            return folded if folded._gives_the_same(images) else None
+            return folded if folded._gives(own, images) else None
         except Exception:  # noqa: BLE001 - what the network raises, it raises again in a pass of its own, explained
             return None
 
@@ -91,14 +93,15 @@ class Folded:
             values = perform(self.steps, {tape.images: images}, len(images), dict.fromkeys(by_value, read))
         return values[tape.output]
 
-    def _gives_the_same(self, images: Tensor) -> bool:
-        whole: dict[str, Tensor] = {}
-        folded: dict[str, Tensor] = {}
-        answer = self.run(images, partial(_keep_copy, folded))
-        with tapping(self.prepared.model, self.layers, partial(_keep_copy, whole)):
-            own = self.prepared.forward(images)
-        pairs = [(answer, own), *((folded[name], output) for name, output in whole.items())]
-        return all(isinstance(output, Tensor) and _close(one, output) for one, output in pairs)
+    def _gives(self, own: Mapping[int, Tensor], images: Tensor) -> bool:
+        """Whether layers and output are, over the same images, what the network itself gave."""
+        tape, found = self.program.tape, []
+
+        def compare(layer: Layer, output: Tensor) -> None:
+            found.append(_close(output, own[tape.layers[layer.name]]))
+
+        answer = self.run(images, compare)
+        return all(found) and isinstance(answer, Tensor) and _close(answer, own[tape.output])
 
 
 def _may_be_folded(prepared: Preparation) -> bool:
@@ -111,10 +114,6 @@ def _may_be_folded(prepared: Preparation) -> bool:
         and all(weight.dtype in _PRECISIONS for weight in model.parameters())
         and not is_watched(model)
     )
-
-
-def _keep_copy(outputs: dict[str, Tensor], layer: Layer, output: Tensor) -> None:
-    outputs[layer.name] = output.clone()
 
 
 def _close(one: Tensor, other: Tensor) -> bool:

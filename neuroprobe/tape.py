@@ -7,12 +7,13 @@ images (``x.view(len(x), -1)``) shows when two passes with different numbers are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from operator import ne
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -91,8 +92,11 @@ class Tape:
         return axes[0] if axes else None
 
 
-def write_down(model: nn.Module, images: Tensor, layers: Sequence[Layer]) -> Tape:
+def write_down(model: nn.Module, images: Tensor, layers: Sequence[Layer], own: dict[int, Tensor] | None = None) -> Tape:
     """Write down the forward pass of a model at rest over images like these, layers marked.
+
+    What the network itself gives for the images, of which it takes three, is put into ``own``: the layers' values and
+    the output, by number.
 
     Raises:
         NotReplayableError: if what the network runs depends on what its images show, or cannot be followed.
@@ -100,36 +104,37 @@ def write_down(model: nn.Module, images: Tensor, layers: Sequence[Layer]) -> Tap
     if functions_are_held():
         raise NotReplayableError("an activation function is ablated around it")
     several = images.expand(max(_BATCHES), *images.shape[1:]) if len(images) == 1 else images
-    return _side_by_side(*(_pass(model, several[:number].clone(), layers) for number in _BATCHES))
+    few, more = (several[:number].clone() for number in _BATCHES)
+    of_more = _pass(model, more, layers, own)  # first: what counts passes then grows as the images get fewer
+    return _side_by_side(_pass(model, few, layers), of_more)
 
 
-def leaves(nested: Any) -> Iterator[Any]:
-    """Yield what lists, tuples, dicts and slices hold, however deep."""
+def leaves(nested: Any) -> list[Any]:
+    """Return what lists, tuples, dicts and slices hold, however deep."""
     if isinstance(nested, dict):
         nested = nested.values()
     elif isinstance(nested, slice):
         nested = (nested.start, nested.stop, nested.step)
     elif not isinstance(nested, list | tuple):
-        nested = (nested,)
-    for item in nested:
-        if isinstance(item, _NESTS):
-            yield from leaves(item)
-        else:
-            yield item
+        return [nested]
+    return [leaf for item in nested for leaf in (leaves(item) if isinstance(item, _NESTS) else (item,))]
 
 
 def mapped(change: Callable[..., Any], nested: Any, *others: Any) -> Any:
     """Return the same nest with every leaf changed, beside the leaves of nests of the same form."""
-    if not isinstance(nested, _NESTS):
-        return change(nested, *others)
     if isinstance(nested, dict):
         return {key: mapped(change, value, *(other[key] for other in others)) for key, value in nested.items()}
     if isinstance(nested, slice):
         ends = ((one.start, one.stop, one.step) for one in (nested, *others))
         return slice(*mapped(change, *ends))
+    if not isinstance(nested, list | tuple):
+        return change(nested, *others)
     if any(len(other) != len(nested) for other in others):
         raise NotReplayableError("what the network passes on differs in length with the number of images")
-    items = [mapped(change, *pair) for pair in zip(nested, *others, strict=True)]
+    items = [
+        mapped(change, *pair) if isinstance(pair[0], _NESTS) else change(*pair)
+        for pair in zip(nested, *others, strict=True)
+    ]
     if hasattr(nested, "_fields"):
         return type(nested)(*items)
     return items if isinstance(nested, list) else tuple(items)
@@ -181,16 +186,17 @@ class _Recorder(TorchFunctionMode):
     ) -> Any:
         named = kwargs or {}
         tensors = [leaf for leaf in leaves((args, named)) if isinstance(leaf, Tensor)]
-        arguments = mapped(self.value_of, (args, named))
         versions = [_version(tensor) for tensor in tensors]
         output = function(*args, **named)
         written = [t for t, version in zip(tensors, versions, strict=True) if _version(t) != version]
-        if written:
-            self._write_in_place(function, arguments, args, written)
-        elif any(isinstance(leaf, Tensor) for leaf in leaves(output)):
-            numbered = mapped(lambda leaf: Value(self.number(leaf)) if isinstance(leaf, Tensor) else leaf, output)
-            self._write_down(Operation(function, arguments[0], arguments[1], numbered))
-        elif function_name(function) in _READS_OF_DATA and any(isinstance(a, Value) for a in leaves(arguments)):
+        if written or any(isinstance(leaf, Tensor) for leaf in leaves(output)):
+            arguments = mapped(self.value_of, (args, named))
+            if written:
+                self._write_in_place(function, arguments, args, written)
+            else:
+                numbered = mapped(lambda leaf: Value(self.number(leaf)) if isinstance(leaf, Tensor) else leaf, output)
+                self._write_down(Operation(function, arguments[0], arguments[1], numbered))
+        elif function_name(function) in _READS_OF_DATA and any(id(tensor) in self._numbers for tensor in tensors):
             raise NotReplayableError("the network decides by what its images show what to run")
         return output
 
@@ -234,37 +240,53 @@ def _share(one: Tensor, other: Tensor) -> bool:
     return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
 
 
-def _pass(model: nn.Module, images: Tensor, layers: Sequence[Layer]) -> _Pass:
+@dataclass(frozen=True, eq=False)
+class _Marker:
+    """Told the calls of a pass that is written down, marks the values of layers, and may copy what they hold."""
+
+    modules: dict[str, nn.Module]
+    layers: dict[Call, list[Layer]]
+    recorder: _Recorder
+    own: dict[int, Tensor] | None  # where copies go
+
+    def __call__(self, call: Call, output: Any) -> Any:
+        """Mark the layers in a call's output; return it where a tensor of their own was put into it."""
+        if call not in self.layers:
+            return None
+        if any(part.is_quantized for _, part in parts_of(output)):
+            raise NotReplayableError("the network computes in quantised numbers")
+        fresh = nonlinearity(call, self.modules[call.module]) is not None
+        for layer in self.layers[call]:
+            part = part_at(output, layer.part)
+            if not fresh:  # a tensor of its own for the address: Identity hands on its input, which others may read too
+                part = part.view_as(part)
+                output = with_part(output, layer.part, part)
+            number = self.recorder.written.layers[layer.name] = self.recorder.value_of(part).number
+            if self.own is not None:
+                with torch._C.DisableTorchFunction():  # noqa: SLF001 - copying is none of the network's operations
+                    self.own[number] = part.clone()  # which may write over it
+        return None if fresh else output
+
+
+def _pass(model: nn.Module, images: Tensor, layers: Sequence[Layer], own: dict[int, Tensor] | None = None) -> _Pass:
     by_call: dict[Call, list[Layer]] = {}
     for layer in layers:
         by_call.setdefault(layer.call, []).append(layer)
     recorder = _Recorder()
-    written = recorder.written
-
-    def mark(call: Call, output: Any) -> Any:
-        if call not in by_call:
-            return None
-        if any(part.is_quantized for _, part in parts_of(output)):
-            raise NotReplayableError("the network computes in quantised numbers")
-        fresh = nonlinearity(call, modules[call.module]) is not None
-        for layer in by_call[call]:
-            if not fresh:  # a tensor of its own for the address: Identity hands on its input, which others may read too
-                part = part_at(output, layer.part)
-                output = with_part(output, layer.part, part.view_as(part))
-            written.layers[layer.name] = recorder.value_of(part_at(output, layer.part)).number
-        return None if fresh else output
-
-    modules = dict(model.named_modules())
-    watched = {call.module for call in by_call if call.function is None}
     recorder.number(images)
+    marker = _Marker(dict(model.named_modules()), by_call, recorder, own)
+    watched = {call.module for call in by_call if call.function is None}
     functions = any(call.function for call in by_call)
-    with entered(recorder, Watch(model, mark, modules=watched, functions=functions)):
+    with entered(recorder, Watch(model, marker, modules=watched, functions=functions)):
         output = model(images)
-    answer = next((recorder.value_of(part) for _, part in parts_of(output)), None)
-    if not isinstance(answer, Value):
+    logits = next((part for _, part in parts_of(output)), None)
+    answer = recorder.value_of(logits)
+    if logits is None or not isinstance(answer, Value):
         raise NotReplayableError("what it returns does not come out of operations that could be followed")
-    written.output = answer.number
-    return written
+    recorder.written.output = answer.number
+    if own is not None:
+        own[answer.number] = logits
+    return recorder.written
 
 
 def _side_by_side(few: _Pass, more: _Pass) -> Tape:
@@ -293,4 +315,6 @@ def _followed(few: Any, more: Any) -> Any:
         return few
     low, high = _BATCHES
     slope = (more - few) // (high - low)
+    if slope < 0:
+        raise NotReplayableError("a number falls as the images get more, or grows from pass to pass")
     return Size(slope, few - slope * low)
