@@ -32,6 +32,8 @@ def test_the_front_door_loads_nothing_slow():
         "shift_invariance",
         "ablation",
         "noise_curves",
+        "SelectivityPenalty",
+        "OrientationPenalty",
     ],
 )
 def test_computing_loads_neither_plots_nor_tables(name):

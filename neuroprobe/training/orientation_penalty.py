@@ -10,12 +10,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.utils.checkpoint import checkpoint
 
 from neuroprobe.addresses import Layer, choose
 from neuroprobe.analysis.orientation import Stimuli, stimuli_for
 from neuroprobe.distributed import alone
 from neuroprobe.interrupts import entered
-from neuroprobe.models import device_of, modes_kept, random_state_kept
+from neuroprobe.models import device_of, left_as_found
 from neuroprobe.preparation import Preprocess, prepare
 from neuroprobe.probe import tapping
 from neuroprobe.readout import whole_number
@@ -24,7 +25,7 @@ from neuroprobe.training.alpha import Alpha
 from neuroprobe.training.penalty import Penalty, own_pass
 from neuroprobe.training.soft_indices import orientation_selectivity
 
-_MOST = 48  # images
+_MOST, _AT_ONCE = 48, 8  # images
 _FEW = partial(gratings, orientations=8, frequencies=3, phases=2)
 
 
@@ -120,21 +121,26 @@ class OrientationPenalty(Penalty):
 
     def _shown(self) -> Tensor:
         """Show the images, and return what all units gave (images, units)."""
+        # a copy: the next batch changes the statistics before the gradient has come back to them
+        statistics = {name: buffer.clone() for name, buffer in self._model.named_buffers()}
+        show = partial(
+            checkpoint, self._responses, statistics=statistics, use_reentrant=False, preserve_rng_state=False
+        )
+        return torch.cat([show(images) for images in self._images.split(_AT_ONCE)])
+
+    def _responses(self, images: Tensor, statistics: Mapping[str, Tensor]) -> Tensor:
+        """Show some images; this is done once more as the gradient comes back, so that little is kept until then."""
         responses: dict[str, Tensor] = {}
 
         def keep(layer: Layer, output: Tensor) -> None:
             if output.requires_grad or not torch.is_grad_enabled():
                 responses[layer.name] = self._response(layer, output)
 
-        device = device_of(self._model)
-        # copies: of the images, which the network may write into, and of the statistics, which the next batch changes
-        # before the gradient has come back to them
-        images = self._images.to(device, copy=True)
-        statistics = {name: buffer.clone() for name, buffer in self._model.named_buffers()}
+        images = images.to(device_of(self._model), copy=True)  # the network may write into its input
         reading = tapping(self._model, self._layers, keep)
-        with entered(random_state_kept(device), modes_kept(self._model), own_pass(), reading):
+        with entered(left_as_found(self._model), own_pass(), reading):
             self._model.eval()
-            functional_call(self._model, statistics, (images,))
+            functional_call(self._model, dict(statistics), (images,))
         self._refuse_frozen(responses)
         return self._joined(responses)
 

@@ -88,7 +88,8 @@ class Penalty:
         """Reduce a layer's output to responses (images, units) from 0 up, within the graph."""
         maps = _READOUT.places(layer, output)
         if nonlinearity(layer.call, self._model.get_submodule(layer.call.module)) not in _NEVER_NEGATIVE:
-            maps = maps.clamp_min(0)
+            # not .clamp_min(0): its gradient needs the map, which an activation in place may overwrite
+            maps = torch.where(maps < 0, 0, maps)
         dtype = torch.promote_types(maps.dtype, torch.float32)
         if maps.ndim == 2:
             return maps.to(dtype, copy=True)  # a copy: the network may write into its own
