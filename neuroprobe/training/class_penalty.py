@@ -75,7 +75,7 @@ class SelectivityPenalty(Penalty):
 
     @property
     def si(self) -> Tensor:
-        """The mean si of the last call, a number without gradient."""
+        """The mean si of the last batch that had one, a number without gradient."""
         return self._mean
 
     def __enter__(self) -> SelectivityPenalty:
@@ -134,7 +134,6 @@ def _over_processes(responses: Tensor, labels: Tensor) -> Tensor:
     classes = labels.max() + 1
     if processes()[1] == 1:
         return class_totals(responses, labels, int(classes))
-    classes = classes.clone()
     dist.all_reduce(classes, dist.ReduceOp.MAX)
     return _Sum.apply(class_totals(responses, labels, int(classes)))
 

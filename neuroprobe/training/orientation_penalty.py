@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from math import prod
 from typing import Any, Literal
@@ -26,6 +27,7 @@ from neuroprobe.training.penalty import Penalty, own_pass
 from neuroprobe.training.soft_indices import orientation_selectivity
 
 _MOST, _AT_ONCE = 48, 8  # images
+_SMALL = 2**16  # pixels of all images together
 _FEW = partial(gratings, orientations=8, frequencies=3, phases=2)
 
 
@@ -97,9 +99,9 @@ class OrientationPenalty(Penalty):
 
     def __enter__(self) -> OrientationPenalty:
         self._begin()
-        prepared, count = self._prepared, len(self._stimuli)
+        prepared = replace(self._prepared, device=device_of(self._model))  # it may have moved since
         with prepared.at_rest():
-            self._images = prepared.prepared(self._stimuli.images(range(count), prepared.device))
+            self._images = prepared.prepared(self._stimuli.images(range(len(self._stimuli)), prepared.device))
             self._layers = choose(prepared.layers(self._stimuli.blank[None], self._unit_axis), self._wanted)
         self._entered = True
         return self
@@ -123,12 +125,10 @@ class OrientationPenalty(Penalty):
         """Show the images, and return what all units gave (images, units)."""
         # a copy: the next batch changes the statistics before the gradient has come back to them
         statistics = {name: buffer.clone() for name, buffer in self._model.named_buffers()}
-        show = partial(
-            checkpoint, self._responses, statistics=statistics, use_reentrant=False, preserve_rng_state=False
-        )
-        return torch.cat([show(images) for images in self._images.split(_AT_ONCE)])
+        show = partial(checkpoint, self._responses, use_reentrant=False, preserve_rng_state=False)
+        return torch.cat([show(images, statistics) for images in self._images.split(_at_once(self._images))])
 
-    def _responses(self, images: Tensor, statistics: Mapping[str, Tensor]) -> Tensor:
+    def _responses(self, images: Tensor, statistics: dict[str, Tensor]) -> Tensor:
         """Show some images; this is done once more as the gradient comes back, so that little is kept until then."""
         responses: dict[str, Tensor] = {}
 
@@ -140,7 +140,7 @@ class OrientationPenalty(Penalty):
         reading = tapping(self._model, self._layers, keep)
         with entered(left_as_found(self._model), own_pass(), reading):
             self._model.eval()
-            functional_call(self._model, dict(statistics), (images,))
+            functional_call(self._model, statistics, (images,))
         self._refuse_frozen(responses)
         return self._joined(responses)
 
@@ -152,6 +152,11 @@ def _few(stimuli: StimulusSet) -> StimulusSet:
             "gratings(size, orientations=8, frequencies=3, phases=2) does"
         )
     return stimuli
+
+
+def _at_once(images: Tensor) -> int:
+    """Return how many images pass together: a few keep memory low, but on a GPU few small ones take as long as many."""
+    return max(_AT_ONCE, _SMALL // images[0, 0].numel()) if images.is_cuda else _AT_ONCE
 
 
 def _cube(responses: Tensor, stimuli: StimulusSet) -> Tensor:

@@ -63,7 +63,7 @@ class Penalty:
 
     @property
     def by_layer(self) -> dict[str, float]:
-        """The mean index of each layer's live units in the last call; NaN for a layer without any."""
+        """The mean index of each layer's live units when last measured; NaN for a layer without any."""
         return dict(zip((layer.name for layer in self._layers), self._means.tolist(), strict=False))
 
     @property
@@ -111,13 +111,8 @@ class Penalty:
     def _joined(self, responses: Mapping[str, Tensor]) -> Tensor:
         """Put the responses of all layers side by side, (images, units); a layer without any gives zeros."""
         like = next(iter(responses.values()))
-        return torch.cat(
-            [
-                responses[layer.name] if layer.name in responses else like.new_zeros(len(like), layer.units)
-                for layer in self._layers
-            ],
-            dim=1,
-        )
+        each = (responses.get(layer.name, like.new_zeros(len(like), layer.units)) for layer in self._layers)
+        return torch.cat(list(each), dim=1)
 
     def _weighed(self, indices: Tensor, live: Tensor) -> Tensor:
         """Return -alpha times the mean over layers of the mean over live units."""
