@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -75,7 +76,7 @@ class Partial:
         holder: Holder,
         memory: int,
     ) -> None:
-        self._layers, self._holder, self._memory = layers, holder, memory
+        self._prepared, self._layers, self._holder, self._memory = prepared, layers, holder, memory
         images = prepared.unlike(sample)
         with left_as_found(prepared.model):
             self._program = Program.of(write_down(prepared.model, images, list(layers.values())), list(layers))
@@ -86,15 +87,22 @@ class Partial:
         }
         self._shared = {value for downstream in self._downstream.values() for value in downstream.shared}
         self._size = Footprint(self._program, images.element_size())
-        self._check(images, whole, prepared.autocast)
-        self.intact(images, [])
+        self._check(images, whole)
+        self._run(images, [])
         self._tails = self._linear_tails()
         self.most_images = self._images_that_fit()
 
     def intact(self, images: Tensor, keys: Sequence[int]) -> Tensor:
-        """Run the network as it is, and keep what its parts share; return its logits."""
-        self._values, self._keys = self._program.run(images, self._shared), keys
-        self._logits = self._program.logits(self._values)
+        """Run the network as it is, and keep what its parts share; return its logits.
+
+        Raises:
+            NotReplayableError: if the network answers these images otherwise in one piece: what it does with some
+                batches, by their length or by what they show, need not be what was written down of a few images.
+        """
+        with _replayable():
+            self._run(images, keys)
+        whole = logits_of(self._prepared.forward(images.clone()))  # it may write into its input
+        self._refuse_others([self._logits], whole)
         return self._logits
 
     def together(self, trials: Sequence[Mapping[str, Sequence[int]]], images: int) -> Iterator[list[int]]:
@@ -125,19 +133,26 @@ class Partial:
         changes = _TrialByTrial(trials, self._layers, self._holder, self._keys).changes(name, output)
         return self._tails[kind].logits(self._logits, changes)
 
-    def _check(self, images: Tensor, whole: Tensor, autocast: torch.dtype | None) -> None:
+    def _run(self, images: Tensor, keys: Sequence[int]) -> None:
+        """Run the written pass, and keep what its parts share."""
+        self._values, self._keys = self._program.run(images, self._shared), keys
+        self._logits = self._program.logits(self._values)
+
+    def _check(self, images: Tensor, whole: Tensor) -> None:
         """Compare the parts with the whole: first as one, then each part with copies of the images.
 
         One copy is disturbed, between two that must not feel it.
         """
-        try:
+        with _replayable():
             values = self._program.run(images, self._shared)
             parts = [downstream.run(values, 3, len(images), _Disturbed()) for downstream in self._downstream.values()]
             untouched = [copy for logits in parts for copy in logits.split(len(images))[::2]]
             answers = [self._program.logits(values), *untouched]
-        except (RuntimeError, TypeError, ValueError, LookupError) as error:
-            raise NotReplayableError(f"{type(error).__name__}: {error}") from error
-        allowed = _TOLERANCE.get(autocast or images.dtype, _COARSE) * whole.abs().max()
+        self._refuse_others(answers, whole)
+
+    def _refuse_others(self, answers: Sequence[Tensor], whole: Tensor) -> None:
+        """Raise where an answer of the parts is not that of the whole."""
+        allowed = _TOLERANCE.get(self._prepared.autocast or whole.dtype, _COARSE) * whole.abs().max()
         worst = max(float((logits - whole).abs().max()) for logits in answers)
         if not worst <= allowed:
             raise NotReplayableError(f"its parts answer otherwise than the whole, by {worst:.2g}")
@@ -171,3 +186,12 @@ class Partial:
         piece = max(1, images * self._size.peak(downstream.operations, downstream.copied))
         room = self._memory - images * self._size.of(self._shared)
         return max(1, min(room, max(_GOOD_PIECE, piece)) // piece)
+
+
+@contextmanager
+def _replayable() -> Iterator[None]:
+    """Take an error of what was written down, which the network itself would not raise, as a sign that it is wrong."""
+    try:
+        yield
+    except (RuntimeError, TypeError, ValueError, LookupError) as error:
+        raise NotReplayableError(f"{type(error).__name__}: {error}") from error

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -61,7 +62,7 @@ def run_trials(
         wanted = [_targets(trial, found, holding) for trial in trials]
         held = [name for name in targets if any(name in trial for trial in wanted)]
         holder = Holder.measured(holding, prepared, images, held, unit_axis=unit_axis, progress=progress)
-        engine = _engine(prepared, sample, {name: targets[name] for name in held}, wanted, holder, memory)
+        engine = _Engine(prepared, sample, {name: targets[name] for name in held}, wanted, holder, memory)
         total = None if images.count is None else images.count * (1 + len(trials))
         with progress_bar("ablating", total, shown=progress) as bar:
             for batch in cut(images, engine.most_images):
@@ -89,19 +90,46 @@ def _targets(trial: Trial, found: Sequence[Layer], holding: Holding) -> dict[str
     return {target.name: units for _, target, units in resolved(named_units(trial), found, holding) if units}
 
 
-def _engine(
-    prepared: Preparation,
-    sample: Tensor,
-    layers: Mapping[str, Layer],
-    trials: Sequence[Mapping[str, Sequence[int]]],
-    holder: Holder,
-    memory: int | None,
-) -> Partial | Rerun:
-    try:
-        return Partial(prepared, sample, layers, trials, holder, MEMORY if memory is None else memory)
-    except NotReplayableError as why:
+class _Engine:
+    """Runs trials in parts, and from the first batch on for which those do not answer as the whole, in one piece."""
+
+    def __init__(
+        self,
+        prepared: Preparation,
+        sample: Tensor,
+        layers: Mapping[str, Layer],
+        trials: Sequence[Mapping[str, Sequence[int]]],
+        holder: Holder,
+        memory: int | None,
+    ) -> None:
+        self._network = type(prepared.model).__name__
+        self._plain = partial(Rerun, prepared, layers, holder)
+        self._way: Partial | Rerun
+        try:
+            self._way = Partial(prepared, sample, layers, trials, holder, MEMORY if memory is None else memory)
+        except NotReplayableError as why:
+            self._fall_back(why)
+        self.most_images = self._way.most_images
+
+    def intact(self, images: Tensor, keys: Sequence[int]) -> Tensor:
+        """Run the network as it is; return its logits."""
+        try:
+            return self._way.intact(images, keys)
+        except NotReplayableError as why:
+            self._fall_back(why)
+            return self._way.intact(images, keys)
+
+    def together(self, trials: Sequence[Mapping[str, Sequence[int]]], images: int) -> Iterator[list[int]]:
+        """Yield the numbers of trials that are run at once."""
+        return self._way.together(trials, images)
+
+    def held(self, trials: Sequence[Mapping[str, Sequence[int]]]) -> Tensor:
+        """Run trials over the images of ``intact``; return (trials, images, classes)."""
+        return self._way.held(trials)
+
+    def _fall_back(self, why: NotReplayableError) -> None:
+        self._way = self._plain()
         say_once(
-            f"{type(prepared.model).__name__} cannot be run again in parts ({why}): every ablation runs all of it, "
-            "which gives the same numbers and takes longer"
+            f"{self._network} cannot be run again in parts ({why}): every ablation runs all of it, which gives the "
+            "same numbers and takes longer"
         )
-        return Rerun(prepared, layers, holder)

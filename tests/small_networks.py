@@ -268,6 +268,31 @@ class Meeting(nn.Module):
         return self.head(x - x.mean(0))
 
 
+class ByLength(nn.Module):
+    """Takes a constant by how many images there are."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = conv(3, 4), Head(4)
+
+    def forward(self, x):
+        return self.head(F.relu(self.conv(x)) * (1.0 if len(x) > 4 else 0.5))
+
+
+class BySelection(nn.Module):
+    """Takes a constant by how much its batch shows."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = conv(3, 4), Head(4)
+
+    def forward(self, x):
+        x = F.relu(self.conv(x))
+        return self.head(x * (x[x > 0].numel() / x.numel()))
+
+
+# what they do with a few images is not what they do with others
+REPLAYABLE_IN_APPEARANCE = {"by length": ByLength, "by selection": BySelection}
 UNREPLAYABLE = {
     "deciding": Deciding, "scaled": Scaled, "abroad": Abroad, "undercover": Undercover, "meeting": Meeting,
 }  # fmt: skip

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 import torchvision
-from small_networks import SIDE, SMALL, UNREPLAYABLE, Residual, built, chain
+from small_networks import REPLAYABLE_IN_APPEARANCE, SIDE, SMALL, UNREPLAYABLE, Residual, built, chain
 from torch import nn
 from torch.testing import assert_close
 
@@ -234,8 +234,8 @@ def test_every_trial_is_told_once_a_batch(images):
 # networks that cannot be run in parts
 
 
-@pytest.mark.parametrize(("name", "make"), UNREPLAYABLE.items(), ids=UNREPLAYABLE)
-def test_the_plain_loop_where_nothing_else_does(images, caplog, name, make):
+@pytest.mark.parametrize("make", (NO_PARTS := UNREPLAYABLE | REPLAYABLE_IN_APPEARANCE).values(), ids=NO_PARTS)
+def test_the_plain_loop_where_nothing_else_does(images, caplog, make):
     say_once.cache_clear()
     model = built(make)
     wanted = some_trials(model, SIDE)
