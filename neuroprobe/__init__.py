@@ -23,6 +23,7 @@ _HOMES = {
     "UnitTracker": "training.tracker",
     "track_units": "training.development",
     "train": "training.train",
+    "sweep": "training.sweep",
     "SelectivityPenalty": "training.class_penalty",
     "OrientationPenalty": "training.orientation_penalty",
     "load_network": "networks",

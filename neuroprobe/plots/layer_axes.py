@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, Normalize
 
 from neuroprobe.plots.style import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from matplotlib.axes import Axes
 
 _LABEL_INCHES, _LETTER_INCHES = 0.1, 0.055  # height of a tick label's line, width of its letters
+_NAMED_LAYERS = 8  # more than these are numbered beside their colours
 
 
 def layer_ticks(axes: Axes, layers: Sequence[str]) -> None:
@@ -69,3 +73,15 @@ def layer_rows(axes: Axes, layers: Sequence[str]) -> None:
 def has_rows(axes: Axes, layers: Sequence[str]) -> bool:
     """Whether the axes are high enough for a line of text a layer."""
     return axes.get_window_extent().height / axes.figure.dpi / len(layers) >= _LABEL_INCHES
+
+
+def layer_key(axes: Axes, layers: Sequence[str], colours: np.ndarray) -> None:
+    """Say beside the axes which colour is which layer."""
+    few = len(layers) <= _NAMED_LAYERS
+    scale = ScalarMappable(Normalize(-0.5, len(layers) - 0.5), ListedColormap(colours))
+    bar = axes.figure.colorbar(scale, ax=axes, pad=0.02, aspect=30)
+    places = list(range(len(layers))) if few else sorted({0, *range(4, len(layers), 5)})
+    bar.set_ticks(places, labels=[shorten(layers[place], 14) if few else str(place + 1) for place in places])
+    bar.ax.tick_params(length=0, labelsize=6)
+    bar.outline.set_visible(False)
+    bar.set_label("Layer" if few else "Layer, in order of execution")

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import ListedColormap, Normalize
 
 from neuroprobe.plots.index_by_layer import index_by_layer
-from neuroprobe.plots.layer_axes import layer_ticks
+from neuroprobe.plots.layer_axes import layer_key, layer_ticks
 from neuroprobe.plots.style import (
     BLUE,
     LABELS,
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
     from neuroprobe.results import ShiftInvariance
 
 _STYLES = {"x": "o-", "y": "s--"}
-_NAMED_LAYERS = 8  # more than these are numbered beside the colours
 
 
 @styled
@@ -75,7 +72,7 @@ def pearson_by_shift(result: ShiftInvariance, ax: Axes | None = None) -> Axes:
         axes.plot(*_with_reference(median.index.to_numpy(), median.to_numpy(), 1.0), "o-", color=colour, ms=2.2)
     axes.set_ylabel("Median Pearson r")
     _finish(axes)
-    _key_of_layers(axes, result.layer_names, colours)
+    layer_key(axes, result.layer_names, colours)
     return axes
 
 
@@ -151,18 +148,6 @@ def _finish(axes: Axes) -> None:
     axes.set_ylim(axes.get_ylim()[0], 1 + 0.03 * (1 - axes.get_ylim()[0]))
     plain_numbers(axes.xaxis, 9, whole=True)
     plain_numbers(axes.yaxis, 7)
-
-
-def _key_of_layers(axes: Axes, layers: Sequence[str], colours: np.ndarray) -> None:
-    """Say beside the axes which colour is which layer."""
-    few = len(layers) <= _NAMED_LAYERS
-    scale = ScalarMappable(Normalize(-0.5, len(layers) - 0.5), ListedColormap(colours))
-    bar = axes.figure.colorbar(scale, ax=axes, pad=0.02, aspect=30)
-    places = list(range(len(layers))) if few else sorted({0, *range(4, len(layers), 5)})
-    bar.set_ticks(places, labels=[shorten(layers[place], 14) if few else str(place + 1) for place in places])
-    bar.ax.tick_params(length=0, labelsize=6)
-    bar.outline.set_visible(False)
-    bar.set_label("Layer" if few else "Layer, in order of execution")
 
 
 def _decided(result: ShiftInvariance) -> str:

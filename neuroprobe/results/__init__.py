@@ -13,6 +13,7 @@ from neuroprobe.results.importance import Importance
 from neuroprobe.results.recording import Recording
 from neuroprobe.results.saved import Saved
 from neuroprobe.results.shift_invariance import ShiftInvariance
+from neuroprobe.results.sweep import Sweep
 from neuroprobe.results.training_run import TrainingRun
 from neuroprobe.results.tuning import Tuning
 from neuroprobe.results.unit_impact import UnitImpact
@@ -22,13 +23,15 @@ if TYPE_CHECKING:
 
 KINDS: dict[str, type[Saved]] = {
     kind.kind: kind
-    for kind in (Ablation, ClassSelectivity, Development, Importance, Recording, Tuning, ShiftInvariance, UnitImpact)
-}
+    for kind in (
+        Ablation, ClassSelectivity, Development, Importance, Recording, Tuning, ShiftInvariance, Sweep, UnitImpact,
+    )
+}  # fmt: skip
 
 __all__ = [
     "KINDS", "SELECTIVE", "STATUSES", "Ablation", "ClassSelectivity", "Development", "Importance", "Recording",
-    "Result", "Saved", "ShiftInvariance", "TrainingRun", "Tuning", "UnitImpact", "by_layer", "known_layer", "load",
-    "named", "quartiles", "unit_index",
+    "Result", "Saved", "ShiftInvariance", "Sweep", "TrainingRun", "Tuning", "UnitImpact", "by_layer", "known_layer",
+    "load", "named", "quartiles", "unit_index",
 ]  # fmt: skip
 
 

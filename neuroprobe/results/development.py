@@ -9,6 +9,7 @@ from neuroprobe.results.base import Result, no_rows
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from neuroprobe.packing import Contents
 
@@ -51,6 +52,12 @@ class Development(Result):
             table[f"{name}_first"], table[f"{name}_last"] = first[name], last[name]
         return table
 
+    def plot(self) -> Figure:
+        """Draw the overview: indices of each layer over epochs, the accuracy beside them."""
+        from neuroprobe import plots
+
+        return plots.development_overview(self)
+
     @classmethod
     def from_contents(cls, contents: Contents) -> Self:
         """Undo :meth:`to_contents`."""
@@ -60,3 +67,9 @@ class Development(Result):
     def __repr__(self) -> str:
         epochs = self.epochs.index
         return f"{super().__repr__()[:-1]}, {len(epochs)} epochs from {epochs[0]} to {epochs[-1]})"
+
+    def _picture(self) -> str:
+        from neuroprobe.plots import development_overview
+        from neuroprobe.plots.style import as_img
+
+        return as_img(development_overview(self))

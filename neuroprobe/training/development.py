@@ -20,11 +20,10 @@ from neuroprobe.preparation import Preprocess
 from neuroprobe.progress import progress_bar
 from neuroprobe.readout import Tokens
 from neuroprobe.results import Development
-from neuroprobe.training.snapshots import Measurement, Snapshot
+from neuroprobe.training.snapshots import Measurement, Snapshot, unit_curves, units_of_all
 
 if TYPE_CHECKING:
     import pandas as pd
-    import xarray as xr
 
 _SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt")
 _EPOCH = re.compile(r"epoch(?P<sign>[-_=]?)(?P<number>\d+)")
@@ -144,20 +143,13 @@ def developed(snapshots: Mapping[int, Snapshot]) -> Development:
     import pandas as pd
 
     ordered = dict(sorted(snapshots.items()))
-    units = pd.concat({epoch: snapshot.units for epoch, snapshot in ordered.items()}, names=["epoch"])
+    units = units_of_all(ordered, ["epoch"])
     answers = [(snapshot.accuracy, snapshot.loss) for snapshot in ordered.values()]
     epochs = pd.DataFrame(answers, index=pd.Index(list(ordered), name="epoch"), columns=["accuracy", "loss"])
     last = ordered[max(ordered)]
-    curves = {name: _curves(units, name) for name in last.units.index.unique("layer")}
-    return Development(_with_whole_classes(last.units), curves, last.meta, None, _layer_table(units), epochs)
-
-
-def _curves(units: pd.DataFrame, layer: str) -> xr.Dataset:
-    """Return the columns of a layer's units, each (epoch, unit)."""
-    import xarray as xr
-
-    curves = xr.Dataset.from_dataframe(units.loc[(slice(None), layer), :].droplevel("layer"))
-    return curves.assign_coords(status=curves["status"].astype(str))
+    return Development(
+        _with_whole_classes(last.units), unit_curves(units), last.meta, None, _layer_table(units), epochs
+    )
 
 
 def _layer_table(units: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from neuroprobe.analysis.orientation import Stimuli, orientation
 from neuroprobe.analysis.outcomes import Outcomes
 from neuroprobe.answers import logits_of
 from neuroprobe.data import Data
+from neuroprobe.distributed import first_for_all
 from neuroprobe.observing import first_image
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.readout import Tokens
@@ -24,6 +25,7 @@ from neuroprobe.stimuli import StimulusSet
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
 
     from neuroprobe.results import Result
 
@@ -110,6 +112,28 @@ class Measurement:
                 outcomes.intact(batch, logits_of(prepared.forward(prepared.prepared(batch.images))))
         outcomes = images.pooled(outcomes)
         return float(outcomes.accuracy[0]), float(outcomes.loss[0]), tuple(image.shape[1:])
+
+
+@first_for_all
+def first_looks(measurement: Measurement, network: nn.Module) -> Snapshot:
+    """Let the first of several processes measure a network, while the others wait for what it finds."""
+    return measurement.of(network)
+
+
+def units_of_all(snapshots: Mapping[Any, Snapshot], names: Sequence[str]) -> pd.DataFrame:
+    """Put the unit tables of several snapshots into one; names are those of what tells the snapshots apart."""
+    import pandas as pd
+
+    return pd.concat({key: snapshot.units for key, snapshot in snapshots.items()}, names=list(names))
+
+
+def unit_curves(units: pd.DataFrame) -> dict[str, xr.Dataset]:
+    """Return the columns of each layer's units along what tells snapshots apart."""
+    import xarray as xr
+
+    layers = {str(name): units.xs(name, level="layer") for name in units.index.unique("layer")}
+    curves = {name: xr.Dataset.from_dataframe(cast("pd.DataFrame", table)) for name, table in layers.items()}
+    return {name: dataset.assign_coords(status=dataset["status"].astype(str)) for name, dataset in curves.items()}
 
 
 def _units(found: Sequence[Result]) -> pd.DataFrame:

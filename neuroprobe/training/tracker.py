@@ -9,12 +9,11 @@ from torch import nn
 
 from neuroprobe.analysis.orientation import Stimuli
 from neuroprobe.data import Data
-from neuroprobe.distributed import first_for_all
 from neuroprobe.preparation import Preprocess
 from neuroprobe.readout import Tokens, whole_number
 from neuroprobe.results import Development
 from neuroprobe.training.development import developed
-from neuroprobe.training.snapshots import Measurement, Snapshot
+from neuroprobe.training.snapshots import Measurement, Snapshot, first_looks
 
 try:
     from lightning.pytorch import Callback, LightningModule, Trainer
@@ -116,12 +115,7 @@ class UnitTracker(Callback):
 
     def _look(self, epoch: int, pl_module: LightningModule) -> None:
         if epoch not in self._snapshots:
-            self._snapshots[epoch] = _first_looks(self._measurement, _network_of(pl_module))
-
-
-@first_for_all
-def _first_looks(measurement: Measurement, network: nn.Module) -> Snapshot:
-    return measurement.of(network)
+            self._snapshots[epoch] = first_looks(self._measurement, _network_of(pl_module))
 
 
 def _network_of(pl_module: LightningModule) -> nn.Module:

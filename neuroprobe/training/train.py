@@ -20,7 +20,7 @@ from neuroprobe.results.training_run import TrainingRun
 from neuroprobe.training.alpha import Alpha
 from neuroprobe.training.architectures import ARCHITECTURES
 from neuroprobe.training.dials import Dials
-from neuroprobe.training.photographs import TrainingData, read_photographs, to_be_learned
+from neuroprobe.training.photographs import Photographs, TrainingData, read_photographs, to_be_learned
 from neuroprobe.training.plan import planned
 from neuroprobe.training.recipes import DEFAULT, Recipe, recipe_named
 from neuroprobe.training.run_folder import RunFolder
@@ -112,7 +112,7 @@ def train(
         "trainer": described(trainer or {}), "track": [type(callback).__name__ for callback in callbacks],
     }  # fmt: skip
     with random_state_kept(torch.device("cpu")):
-        sets = read_photographs(data, _size(network, recipe), images=images, progress=progress)
+        sets = photographs_for(network, data, recipe, images=images, progress=progress)
         sets = to_be_learned(sets, validation=recipe.validation, corrupted=corrupted, seed=seed)
         _check_patience(patience, validates="val" in sets)
         plan = planned(*_built(network, recipe, len(sets["train"].classes), seed), sets, recipe)
@@ -162,6 +162,14 @@ def load_run(folder: str | Path, network: nn.Module | None = None) -> TrainingRu
         folder=run.place,
         development=load(run.development) if run.development.is_dir() else None,  # type: ignore[arg-type]
     )
+
+
+def photographs_for(
+    network: str | nn.Module, data: TrainingData, recipe: Recipe | str | None, *, images: int | None, progress: bool
+) -> dict[str, Photographs]:
+    """Read what :func:`train` takes as data, of the network's size: for several trainings it need be done once only."""
+    size = _size(network, _recipe(network, recipe, None))
+    return read_photographs(data, size, images=images, progress=progress)
 
 
 def require_lightning() -> None:
