@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils.weak import WeakIdKeyDictionary
 
+from neuroprobe.by_tensor import ByTensor
 from neuroprobe.calls import Call, Watch, nonlinearity
 from neuroprobe.following import Follower
 from neuroprobe.interrupts import entered
@@ -73,7 +73,7 @@ class _Search:
         # by address, so that what runs the network again from within the pass (a Probe of the user's) adds nothing
         self._found: dict[Address, Layer] = {}
         self._several: dict[Call, bool] = {}  # whether an output has several tensors, those left out counted
-        self._activations: Any = WeakIdKeyDictionary()  # tensor -> the non-linearity's address that made it
+        self._activations = ByTensor[Address]()  # address of the non-linearity that made a tensor
 
     def see(self, call: Call, output: Any) -> None:
         """Take down the layers in a call's output."""

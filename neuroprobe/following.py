@@ -6,14 +6,14 @@ that follow from parameters alone, such as tables of relative positions, are tol
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils.weak import WeakIdKeyDictionary
 
+from neuroprobe.by_tensor import ByTensor
 from neuroprobe.calls import function_name
 from neuroprobe.gates import Gates
 from neuroprobe.layout_rules import Operation, layout_after
@@ -38,10 +38,11 @@ class Follower(TorchFunctionMode):
     def __init__(self, model: nn.Module, images: Tensor) -> None:
         super().__init__()
         self._images = len(images)
-        self._layouts: Any = WeakIdKeyDictionary()  # tensor -> its layout; None where it follows from no image
+        self._layouts = ByTensor[Layout | None]()  # None where a tensor follows from no image
         for module in model.modules():
-            held = (*module._parameters.values(), *module._buffers.values(), *vars(module).values())  # noqa: SLF001
-            self._layouts.update({tensor: None for tensor in held if isinstance(tensor, Tensor)})
+            for held in (*module._parameters.values(), *module._buffers.values(), *vars(module).values()):  # noqa: SLF001
+                if isinstance(held, Tensor):
+                    self._layouts[held] = None
         self._layouts[images] = of_images(images.shape)
         self.gates = Gates()
 
@@ -53,21 +54,26 @@ class Follower(TorchFunctionMode):
         self, function: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         output = function(*args, **(kwargs or {}))
-        name = function_name(function)
-        for place, tensor in enumerate(tensors_in((output,))):  # most calls only ask for a shape or a dtype
-            operation = Operation(function, name, args, kwargs or {}, tensor, place, self.layout)
-            followed = [x for x in operation.inputs if self.layout(x) is not None and x.is_floating_point()]
-            self._layouts[tensor] = self._after(operation)
-            self.gates.note(name, followed, tensor)
-        if name == "setitem" and any(self.layout(value) is not None for value in tensors_in(args[2:])):
+        made = list(tensors_in((output,)))
+        if made:  # most calls only ask for a shape or a dtype
+            self._follow(function, args, kwargs or {}, made)
+        elif function is Tensor.__setitem__ and any(self.layout(value) is not None for value in tensors_in(args[2:])):
             self._layouts[args[0]] = usual(args[0].shape, self._images)
         return output
 
-    def _after(self, operation: Operation) -> Layout | None:
+    def _follow(self, function: Any, args: tuple[Any, ...], named: dict[str, Any], made: Sequence[Tensor]) -> None:
+        name, inputs = function_name(function), list(tensors_in((args, tuple(named.values()))))
+        following = [tensor for tensor in inputs if self.layout(tensor) is not None]
+        for place, tensor in enumerate(made):
+            operation = Operation(function, name, args, named, inputs, tensor, place, self.layout)
+            self._layouts[tensor] = self._after(operation, following)
+            self.gates.note(name, [x for x in following if x.is_floating_point()], tensor)
+
+    def _after(self, operation: Operation, following: Sequence[Tensor]) -> Layout | None:
         inputs = operation.inputs
         if operation.name in _MAKES_ANEW or not (inputs or operation.name in _BRINGS_IN):
             return None
-        if inputs and all(self.layout(x) is None for x in inputs):
+        if inputs and not following:
             return None
         with suppress(AttributeError, IndexError, KeyError, TypeError, ValueError):  # called as no rule foresees
             layout = layout_after(operation)

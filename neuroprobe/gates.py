@@ -7,11 +7,10 @@ tensor that it was computed from, as in x * sigmoid(x), the product is the activ
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from torch import Tensor
-from torch.utils.weak import WeakIdKeyDictionary
 
+from neuroprobe.by_tensor import ByTensor
 from neuroprobe.calls import SQUASHERS
 
 _SQUASH = {*SQUASHERS, "erf"}
@@ -33,10 +32,10 @@ class Gates:
     """Told the operations of a forward pass, knows which squashers' outputs are gates."""
 
     def __init__(self) -> None:
-        self._squashed: Any = WeakIdKeyDictionary()  # tensor -> the squasher's output that it holds
-        self._bound: Any = WeakIdKeyDictionary()  # tensors between two bounds, not yet from 0 to 1
-        self._origins: Any = WeakIdKeyDictionary()  # tensor -> that from which it was computed entry by entry
-        self._activations: Any = WeakIdKeyDictionary()  # products of tensors of one origin
+        self._squashed = ByTensor[Tensor]()  # tensor -> the squasher's output that it holds
+        self._bound = ByTensor[bool]()  # tensors between two bounds, not yet from 0 to 1
+        self._origins = ByTensor[Tensor]()  # tensor -> that from which it was computed entry by entry
+        self._activations = ByTensor[bool]()  # products of tensors of one origin
         self.found: list[Tensor] = []  # squashers' outputs that have multiplied another tensor
 
     def held_by(self, tensor: Tensor) -> Tensor | None:

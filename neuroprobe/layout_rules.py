@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -22,6 +22,7 @@ class Operation(NamedTuple):
     name: str
     args: tuple[Any, ...]
     named: dict[str, Any]
+    inputs: Sequence[Tensor]  # all tensors among the arguments
     output: Tensor
     place: int  # of the output, among all it gave
     layout_of: Callable[[Tensor], Layout | None]  # None for a tensor that follows from no image
@@ -30,11 +31,6 @@ class Operation(NamedTuple):
     def shape(self) -> torch.Size:
         """The output's."""
         return self.output.shape
-
-    @property
-    def inputs(self) -> list[Tensor]:
-        """All tensors among the arguments."""
-        return list(tensors_in((self.args, tuple(self.named.values()))))
 
     def argument(self, place: int, name: str, default: Any = None) -> Any:
         """Return an argument, given by place or by name."""
