@@ -55,7 +55,7 @@ class Size:
 
 
 SIZES = {
-    "cpu": Size(3, (-2, 0, 2), images=20_000, epochs=8),
+    "cpu": Size(3, (-2, 0, 2), images=8_000, epochs=8),
     "gpu": Size(5, (-5, -2, -1, -0.5, 0, 0.5, 1, 2, 5), ablated_on=10_000, followed_on=2_000),
 }
 
