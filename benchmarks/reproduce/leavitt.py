@@ -182,10 +182,10 @@ def _about(network: str, how: Size, weights: Path | None) -> str:
     trained = "all training photographs" if how.images is None else f"{how.images:,} of the training photographs"
     return (
         f"`{network}`, trained {begun} for {how.recipe.epochs} epochs on {trained} (batches of "
-        f"{how.recipe.batch_size}, {how.recipe.optimiser}, learning rate {how.recipe.lr:g}), {how.seeds} seeds, alpha from {min(how.alphas):g} "
-        f"to {max(how.alphas):g}; accuracy and si (preset leavitt2020: dead units as 0; mean in a layer, then over "
-        "layers) on all test photographs. Intervals: 95%, Student's t over seeds, changes paired by seed. Source: "
-        "Leavitt and Morcos, Selectivity considered harmful (2020)."
+        f"{how.recipe.batch_size}, {how.recipe.optimiser}, learning rate {how.recipe.lr:g}), {how.seeds} seeds, alpha "
+        f"from {min(how.alphas):g} to {max(how.alphas):g}; accuracy and si (preset leavitt2020: dead units as 0; mean "
+        "in a layer, then over layers) on all test photographs. Intervals: 95%, Student's t over seeds, changes paired "
+        "by seed. Source: Leavitt and Morcos, Selectivity considered harmful (2020)."
     )
 
 
