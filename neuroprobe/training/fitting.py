@@ -91,10 +91,9 @@ class Fitting:
     @property
     def _safe(self) -> str:
         """What is on the disk, and how to go on."""
-        if not self._folder.checkpoint.is_file():
+        if not self._keeper.safe:
             return f"no epoch is finished in {self._folder.place}"
-        done = len(self._folder.read_metrics())
-        epochs = "1 epoch is" if done == 1 else f"{done} epochs are"
+        epochs = "1 epoch is" if self._keeper.safe == 1 else f"{self._keeper.safe} epochs are"
         return f"{epochs} safe in {self._folder.place}: the same call goes on from there"
 
     @contextmanager
@@ -114,7 +113,7 @@ def _trainer(options: Mapping[str, Any], **ours: Any) -> Trainer:
     own = {"plugins": [WholeCheckpoints()], "use_distributed_sampler": False}
     try:
         return Trainer(**{**quiet, **ours, **own, **options})
-    except (MisconfigurationException, TypeError) as error:
+    except (MisconfigurationException, TypeError, ValueError) as error:
         raise ValueError(f"Lightning's Trainer does not take {dict(options)}: {error}") from error
 
 

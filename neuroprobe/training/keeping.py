@@ -22,6 +22,7 @@ class Keeper(Checkpoint):
 
     def __init__(self, learning: Learning, folder: RunFolder, *, keep_every: int) -> None:
         self.rows: list[dict[str, float]] = []
+        self.safe = 0  # epochs in the checkpoint
         self._learning, self._folder, self._keep_every = learning, folder, keep_every
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
@@ -35,6 +36,7 @@ class Keeper(Checkpoint):
         if trainer.is_global_zero:
             self._write(len(self.rows))
         trainer.save_checkpoint(self._folder.checkpoint)
+        self.safe = len(self.rows)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Write what a tracker found."""
@@ -56,6 +58,7 @@ class Keeper(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the rows of the epochs before."""
         self.rows = list(state_dict["rows"])
+        self.safe = len(self.rows)
 
     def _write(self, done: int) -> None:
         self._folder.write_metrics(self.rows)

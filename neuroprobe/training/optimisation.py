@@ -14,7 +14,16 @@ from neuroprobe.training.recipes import Recipe
 
 
 def optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """Return the optimiser of the parameters that learn.
+    """Return the optimiser of the parameters that learn."""
+    learning = learnable(network)
+    common: dict[str, Any] = {"lr": recipe.lr, "weight_decay": recipe.weight_decay}
+    if recipe.optimiser == "sgd":
+        return torch.optim.SGD(learning, momentum=recipe.momentum, **common)
+    return {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimiser](learning, **common)
+
+
+def learnable(network: nn.Module) -> list[nn.Parameter]:
+    """Return the parameters that learn.
 
     Raises:
         ValueError: if none does.
@@ -25,10 +34,7 @@ def optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
             f"a network with parameters that learn is wanted; all of this {type(network).__name__} are frozen: set "
             "requires_grad=True where it is to learn"
         )
-    common: dict[str, Any] = {"lr": recipe.lr, "weight_decay": recipe.weight_decay}
-    if recipe.optimiser == "sgd":
-        return torch.optim.SGD(learning, momentum=recipe.momentum, **common)
-    return {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimiser](learning, **common)
+    return learning
 
 
 def schedule(optimises: torch.optim.Optimizer, recipe: Recipe, *, steps: int) -> lr_scheduler.LRScheduler:

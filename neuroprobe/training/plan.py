@@ -13,6 +13,7 @@ from neuroprobe.digests import described, digest, lasting_repr
 from neuroprobe.models import forward_explained
 from neuroprobe.networks.expected import Expected, network_name, note_expected
 from neuroprobe.provenance import weights_digest
+from neuroprobe.training.optimisation import learnable
 from neuroprobe.training.photographs import Photographs, mean_and_std
 from neuroprobe.training.recipes import Recipe
 
@@ -47,8 +48,10 @@ def planned(network: nn.Module, name: str, sets: Mapping[str, Photographs], reci
     """Note on a network what it will expect, and make sure that it takes the photographs.
 
     Raises:
-        RuntimeError: if its forward pass raises; TypeError, ValueError: if it gives no logits, or too few.
+        ValueError: if nothing in it learns, or it gives too few logits; TypeError: if it gives none.
+        RuntimeError: if its forward pass raises.
     """
+    learnable(network)
     train = sets["train"]
     expected = Expected(train.shape, *mean_and_std(train))
     note_expected(network, name, expected)

@@ -21,3 +21,9 @@ def small_network():
     return nn.Sequential(
         nn.Conv2d(3, 6, 3), nn.ReLU(), nn.BatchNorm2d(6), nn.Flatten(), nn.Dropout(0.2), nn.Linear(216, 3)
     )
+
+
+def plain_network():
+    """Without normalisation over the batch, or anything drawn."""
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Flatten(), nn.Linear(216, 3))

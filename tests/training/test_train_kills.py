@@ -13,13 +13,29 @@ from itertools import count
 import pytest
 import torch
 from deaths import SIGNALS, Death
-from planted_photographs import small_network, small_sets
+from planted_photographs import plain_network, small_network, small_sets
 from safetensors import safe_open
+from torch.testing import assert_close
+from tqdm import tqdm
+
+import neuroprobe
+from neuroprobe.training.recipes import Recipe
+from neuroprobe.training.train import load_run
 
 KILLS = 30
-CASES = {
+RECIPE = Recipe(
+    "small", epochs=5, batch_size=16, lr=0.02, schedule="steps", milestones=(3,), max_shift=1, flip=True
+)  # fmt: skip
+ALONE = {"accelerator": "cpu"}
+KILLED = {
     "a penalty and dropout": {"alpha": -1, "keep_every": 1, "corrupted": 0.1},
     "validation and patience": {"validation": 0.2, "patience": 2, "orientation_alpha": [0, 1]},
+}
+SHARED = {"network": plain_network, "alpha": -1, "validation": 0.2}
+CASES = {
+    **KILLED,
+    "alone": SHARED,
+    "in two processes": SHARED | {"trainer": ALONE | {"devices": 2, "strategy": "ddp_fork"}},
 }
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kills by limits and timers of Linux")
@@ -27,22 +43,12 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kills by limits
 
 def train(case, place, death=None):
     """Make the call, in a process of its own."""
-    from lightning.pytorch.utilities import rank_zero_only  # noqa: F401 - loaded by the process that forks
-    from tqdm import tqdm
-
-    import neuroprobe
-    from neuroprobe.training.recipes import Recipe
-
     torch.set_num_threads(1)
     tqdm.set_lock(threading.RLock())  # its own lock would outlive the process
-    schedule = {"schedule": "one-cycle"} if "alpha" in CASES[case] else {"schedule": "steps", "milestones": (2,)}
-    recipe = Recipe("small", epochs=5, batch_size=16, lr=0.02, max_shift=1, flip=True, **schedule)
+    asked = {"network": small_network, "trainer": ALONE} | CASES[case]
     if death is not None:
         death.lie_in_wait(place)
-    neuroprobe.train(
-        small_network(), small_sets(), out=place, recipe=recipe, trainer={"accelerator": "cpu"}, progress=False,
-        **CASES[case],
-    )  # fmt: skip
+    neuroprobe.train(asked.pop("network")(), small_sets(), out=place, recipe=RECIPE, progress=False, **asked)
 
 
 @pytest.fixture(scope="module")
@@ -97,12 +103,23 @@ def as_bytes(tensor):
 
 def test_what_was_killed_is_what_was_not(processes, tmp_path):
     kills, seeds, undisturbed = 0, count(), {}
-    for case in CASES:
+    for case in KILLED:
         assert run(processes, case, tmp_path / case) == 0
         undisturbed[case] = contents(tmp_path / case)
     while kills < KILLS:
-        for case in CASES:
+        for case in KILLED:
             place = tmp_path / f"{case}, {kills} kills later"
             kills += run_until_whole(processes, case, place, seeds)
             assert contents(place) == undisturbed[case]
     assert "epochs/epoch-0005.safetensors" in undisturbed["a penalty and dropout"]
+
+
+def test_two_processes_train_as_one(processes, tmp_path):
+    """Halves of each batch in two processes, gradients averaged: the same steps, but for rounding."""
+    for case, place in (("alone", tmp_path / "one"), ("in two processes", tmp_path / "two")):
+        assert run(processes, case, place) == 0
+    one, two = (load_run(tmp_path / name, plain_network()) for name in ("one", "two"))
+    assert_close(one.network.state_dict(), two.network.state_dict(), rtol=0, atol=1e-5)
+    assert one.test["accuracy"] == two.test["accuracy"]
+    for column in ("train_loss", "val_loss", "val_accuracy", "si"):
+        assert one.history[column].to_numpy() == pytest.approx(two.history[column].to_numpy(), abs=1e-5)
