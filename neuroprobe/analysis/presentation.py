@@ -77,10 +77,13 @@ class Run:
             coordinates: dict[str, Any] = {"unit": np.arange(units), **axes, **further}
             return xr.DataArray(values, dims=("unit", *axes), coords=coordinates)
 
-        return {
-            layer.name: template(layer.units).copy(deep=False, data=self.cube[place]).rename(layer.name)
+        curves = {
+            layer.name: template(layer.units).copy(deep=False, data=self.cube[place])
             for layer, place in zip(self.layers, _places(self.layers), strict=True)
         }
+        for name, curve in curves.items():
+            curve.name = name
+        return curves
 
     def _conditions(self) -> dict[str, NDArray[np.float64]]:
         """Say what each condition is; an axis that has coordinates goes by those."""
