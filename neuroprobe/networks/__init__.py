@@ -20,7 +20,7 @@ from neuroprobe.networks.resnet20 import ResNet20
 __all__ = ["cnn7", "load_network"]
 
 CNN7_WEIGHTS = Path(__file__).parent / "weights" / "cnn7.safetensors"
-# mean and standard deviation of the training photographs, as written by train_cnn7.py
+# mean and standard deviation of the training photographs, as noted in the header of the weights
 _CNN7 = Expected((3, 32, 32), (0.49125, 0.48209, 0.44652), (0.24523, 0.24278, 0.26063))
 _RESNET20 = Expected((3, 32, 32), IMAGENET_MEAN, IMAGENET_STD)
 

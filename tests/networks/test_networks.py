@@ -21,7 +21,7 @@ def accuracy(network, photographs):
 
 @pytest.fixture(scope="module")
 def cnn7_facts():
-    """What train_cnn7.py noted beside the weights."""
+    """What training noted beside the weights."""
     with safe_open(CNN7_WEIGHTS, "pt") as file:
         return file.metadata()
 
