@@ -54,7 +54,7 @@ def test_units_are_ranked_by_a_saved_table(folder, tmp_path):
     assert "all" in printed
 
 
-def test_gratings_have_the_size_asked_for(folder, monkeypatch):
+def test_gratings_and_photographs_have_the_size_asked_for(folder, monkeypatch):
     sizes = []
 
     def orientation(_model, layers, *, input_size, **_):
@@ -63,9 +63,9 @@ def test_gratings_have_the_size_asked_for(folder, monkeypatch):
         return SimpleNamespace(units=pd.DataFrame({"gosi": 0.5}, index))
 
     monkeypatch.setattr(neuroprobe, "orientation", orientation)
-    asked = ("--by", "gosi", "--input-size", 48, "--layers", "relu6", "--fractions", 2, "--orders", "top")
+    asked = ("--by", "gosi", "--input-size", 32, "--layers", "relu6", "--fractions", 2, "--orders", "top")
     code, printed = run("cnn7", "--data", folder, *asked)
-    assert (code, sizes) == (0, [48]), printed
+    assert (code, sizes) == (0, [32]), printed
 
 
 @pytest.mark.parametrize(

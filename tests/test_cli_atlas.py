@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 from torchvision.utils import save_image
 from typer.testing import CliRunner
 
@@ -49,6 +50,30 @@ def test_photographs_add_classes_and_pictures_and_all_that_is_asked_for(folder, 
     assert code == 0, printed
     assert "measuring" not in printed
     assert units(tmp_path / "again") == made
+
+
+def test_photographs_of_all_sizes_and_a_network_whose_size_nobody_knows(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plain_network.py").write_text(
+        "from torch import nn\n\n\ndef build():\n"
+        "    pooled = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)\n"
+        "    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), *pooled)\n"
+    )
+    noise = torch.Generator().manual_seed(0)
+    for number in range(24):
+        (tmp_path / "all_sizes" / f"class {number % 2}").mkdir(exist_ok=True, parents=True)
+        image = torch.rand(3, 20 + number, 30, generator=noise)
+        save_image(image, tmp_path / "all_sizes" / f"class {number % 2}" / f"{number}.png")
+    code, printed = run("plain_network.py:build", "--input-size", 24, "--data", "all_sizes", "--impact")
+    assert code == 0, printed
+    assert len(units(tmp_path / "atlas")["results"]) == 4
+
+
+def test_a_folder_that_is_none_is_said_before_anything_is_measured(tmp_path):
+    code, printed = run("cnn7", "--data", tmp_path / "nowhere", "--out", tmp_path / "atlas")
+    assert code == 1
+    assert f"there is no folder {tmp_path / 'nowhere'}" in printed
+    assert "measuring" not in printed
 
 
 def test_random_weights_are_labelled_so(tmp_path):

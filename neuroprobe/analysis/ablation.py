@@ -56,6 +56,7 @@ def ablation(
     scale: float = 1.0,
     per_layer: bool = True,
     seed: int = 0,
+    input_size: int | tuple[int, ...] | None = None,
     preprocess: Literal["auto"] | Preprocess | None = "auto",
     batch_size: int | None = None,
     device: torch.device | str | None = None,
@@ -93,6 +94,8 @@ def ablation(
         scale: of the noise, in standard deviations of the unit.
         per_layer: a layer at a time; False ranks the units of all layers together.
         seed: of ties, random orders, draws and the bootstrap.
+        input_size: side, (H, W) or (C, H, W) in pixels, that a folder's photographs are scaled and cut to; None for
+            the network's own where that is known, else they stay as they are.
         preprocess: ``"auto"`` for the network's own normalisation, None, or a function of images.
         batch_size: None for one that suits the image size.
         device: None for the network's own.
@@ -117,7 +120,7 @@ def ablation(
     whole_number("seed", seed)
     holding = Holding(value=value, site=site, per_position=per_position, scale=scale, seed=seed)
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
-    images = prepared.open(data, batch_size=batch_size).shared()
+    images = prepared.open(data, batch_size=batch_size, input_size=input_size).shared()
     found = found_layers(prepared, images, unit_axis)
     scored = scored_units(scores, found, layers)
     how: dict[str, Any] = {"unit_axis": unit_axis, "progress": progress}

@@ -34,6 +34,7 @@ def class_selectivity(
     signed: Literal["rectify", "nan"] = "rectify",
     permutations: int = 200,
     seed: int = 0,
+    input_size: int | tuple[int, ...] | None = None,
     preprocess: Literal["auto"] | Preprocess | None = "auto",
     batch_size: int | None = None,
     device: torch.device | str | None = None,
@@ -66,6 +67,8 @@ def class_selectivity(
         permutations: of labels, for ``si_null`` and ``p_value``; 0 also leaves out ``auroc`` and
             ``mutual_information``, which need every response, and then nothing is put on disk.
         seed: of the permutations.
+        input_size: side, (H, W) or (C, H, W) in pixels, that a folder's photographs are scaled and cut to; None for
+            the network's own where that is known, else they stay as they are.
         preprocess: ``"auto"`` for the network's own normalisation, None, or a function of images in [0, 1].
         batch_size: None for one that suits the image size.
         device: None for the network's own.
@@ -87,7 +90,7 @@ def class_selectivity(
     """
     _check(preset, reduce, signed, permutations, seed)
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
-    images = prepared.open(data, batch_size=batch_size).shared()
+    images = prepared.open(data, batch_size=batch_size, input_size=input_size).shared()
     labelling, tally = Labelling(), ClassTally()
     rectifier = Rectifier(clip=signed == "rectify")
     with Spool() if permutations else nullcontext() as spool:

@@ -44,6 +44,7 @@ def importance(
     of: Literal["logit", "log_probability"] = "logit",
     baseline: float | Tensor | None = None,
     steps: int = 50,
+    input_size: int | tuple[int, ...] | None = None,
     preprocess: Literal["auto"] | Preprocess | None = "auto",
     batch_size: int | None = None,
     device: torch.device | str | None = None,
@@ -79,6 +80,8 @@ def importance(
         baseline: the image that attribution starts from: a level (0.0 is black) or an image (C, H, W), in [0, 1]; None
             for zeros after preprocessing, the mean colour where that normalises. Gradient x activation has none.
         steps: of the line from the baseline to an image. Conductance of ResNet20 misses 1% with 50, 2.5% with 20.
+        input_size: side, (H, W) or (C, H, W) in pixels, that a folder's photographs are scaled and cut to; None for
+            the network's own where that is known, else they stay as they are.
         preprocess: ``"auto"`` for the network's own normalisation, None, or a function of images.
         batch_size: None for one that suits the image size.
         device: None for the network's own.
@@ -100,7 +103,7 @@ def importance(
     methods = _methods(method)
     _check(target, of, steps, baseline)
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
-    images = prepared.open(data, batch_size=batch_size).shared()
+    images = prepared.open(data, batch_size=batch_size, input_size=input_size).shared()
     readout = Readout("mean", tokens)
     with torch.inference_mode(mode=False), prepared.at_rest():
         sample, batches = first_image(images)

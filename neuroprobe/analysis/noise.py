@@ -34,6 +34,7 @@ def noise_curves(
     repeats: int = 10,
     per_layer: bool = True,
     seed: int = 0,
+    input_size: int | tuple[int, ...] | None = None,
     preprocess: Literal["auto"] | Preprocess | None = "auto",
     batch_size: int | None = None,
     device: torch.device | str | None = None,
@@ -63,6 +64,8 @@ def noise_curves(
         repeats: how many times noise is drawn; a repeat is the same noise at every scale.
         per_layer: a layer at a time; False adds noise to all layers at once.
         seed: of the noise and of the bootstrap.
+        input_size: side, (H, W) or (C, H, W) in pixels, that a folder's photographs are scaled and cut to; None for
+            the network's own where that is known, else they stay as they are.
         preprocess: ``"auto"`` for the network's own normalisation, None, or a function of images.
         batch_size: None for one that suits the image size.
         device: None for the network's own.
@@ -84,7 +87,7 @@ def noise_curves(
     whole_number("repeats", repeats, least=1)
     whole_number("seed", seed)
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
-    images = prepared.open(data, batch_size=batch_size).shared()
+    images = prepared.open(data, batch_size=batch_size, input_size=input_size).shared()
     used = choose(found_layers(prepared, images, unit_axis), layers)
     trials = _trials(used, per_layer=per_layer)
     sweeps = [

@@ -44,6 +44,7 @@ def unit_impact(
     site: Literal["address", "post_norm"] = "address",
     per_position: bool = False,
     scale: float = 1.0,
+    input_size: int | tuple[int, ...] | None = None,
     preprocess: Literal["auto"] | Preprocess | None = "auto",
     batch_size: int | None = None,
     device: torch.device | str | None = None,
@@ -81,6 +82,8 @@ def unit_impact(
         site: ``"address"`` or ``"post_norm"``: hold the layer's output or that of the normalisation after it.
         per_position: the mean of each place of a map, in place of one a unit.
         scale: of the noise, in standard deviations of the unit.
+        input_size: side, (H, W) or (C, H, W) in pixels, that a folder's photographs are scaled and cut to; None for
+            the network's own where that is known, else they stay as they are.
         preprocess: ``"auto"`` for the network's own normalisation, None, or a function of images.
         batch_size: None for one that suits the image size.
         device: None for the network's own.
@@ -108,7 +111,7 @@ def unit_impact(
         store.refuse_to_clobber(Path(out).expanduser().resolve(), overwrite=False)
     holding = Holding(value=value, site=site, per_position=per_position, scale=scale, seed=seed)
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
-    images = prepared.open(data, batch_size=batch_size).shared()
+    images = prepared.open(data, batch_size=batch_size, input_size=input_size).shared()
     how: dict[str, Any] = {"unit_axis": unit_axis, "progress": progress}
     correlation, rectifier = ClassCorrelation(), Rectifier()
     readout = Readout("mean", tokens)

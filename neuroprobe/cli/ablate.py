@@ -11,6 +11,7 @@ from neuroprobe.cli.options import (
     BatchSize,
     Data,
     Device,
+    InputSize,
     Layers,
     Model,
     Out,
@@ -53,9 +54,7 @@ def ablate(
     value: Value = "zero",
     site: Site = "address",
     pooled: Annotated[bool, typer.Option("--pooled", help="Rank the units of all layers together.")] = False,
-    input_size: Annotated[
-        int | None, typer.Option(help="Side of the gratings in pixels, where the network's own is not known.")
-    ] = None,
+    input_size: InputSize = None,
     weights: Weights = None,
     layers: Layers = None,
     preprocess: Preprocessing = Preprocess.AUTO,
@@ -68,13 +67,14 @@ def ablate(
     """Ablate growing sets of units in the order of a score, and measure loss and accuracy."""
     with errors_in_one_line(), new_folder(out, "ablation", overwrite=overwrite) as folder:
         how: dict[str, Any] = {
-            "preprocess": preprocess.value_in_python, "batch_size": batch_size, "device": device, "seed": seed,
+            "input_size": input_size, "preprocess": preprocess.value_in_python, "batch_size": batch_size,
+            "device": device, "seed": seed,
         }  # fmt: skip
         loaded = network(model, weights, seed)
         result = neuroprobe.ablation(
             loaded,
             data,
-            _column(scores) if by is None else _measured(loaded, data, layers, by, scores, input_size, how),
+            _column(scores) if by is None else _measured(loaded, data, layers, by, scores, how),
             layers,
             fractions=_fractions(fractions),
             orders=_words(orders),
@@ -91,14 +91,12 @@ def ablate(
         say_written(result, out)
 
 
-def _measured(
-    model: Any, data: Any, layers: Any, by: str, scores: str | None, input_size: int | None, how: dict[str, Any]
-) -> pd.Series[Any]:
+def _measured(model: Any, data: Any, layers: Any, by: str, scores: str | None, how: dict[str, Any]) -> pd.Series[Any]:
     """Measure the score that units are ranked by."""
     if scores is not None:
         raise ValueError(f"units are ranked by one score: leave out --by {by} or --scores {scores}")
     if by in _FROM_GRATINGS:
-        return neuroprobe.orientation(model, layers, input_size=input_size, permutations=0, **how).units[by]
+        return neuroprobe.orientation(model, layers, permutations=0, **how).units[by]
     if by in _FROM_CLASSES:
         return neuroprobe.class_selectivity(model, data, layers, permutations=0, **how).units[by]
     raise ValueError(f"--by must be one of {', '.join((*_FROM_GRATINGS, *_FROM_CLASSES))}; {by!r} came")

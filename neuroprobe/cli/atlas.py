@@ -73,9 +73,10 @@ def atlas(
         if results:  # what does not fit is said before hours of measuring
             Joined.of(results).refuse_another(loaded)
         how: dict[str, Any] = {
-            "preprocess": preprocess.value_in_python, "batch_size": batch_size, "device": device,
+            "input_size": input_size, "preprocess": preprocess.value_in_python, "batch_size": batch_size,
+            "device": device,
         }  # fmt: skip
-        tuned = {"input_size": input_size, "control": control, "seed": seed}
+        tuned = {"control": control, "seed": seed}
         wanted = _wanted(data, tuned, impact=impact, shift_invariance=shift_invariance)
         for made in _measured(loaded, layers, wanted, {given.kind for given in results}, how):
             if keep is not None:
@@ -98,6 +99,7 @@ def _wanted(
         raise ValueError("--impact and --shift-invariance need photographs: give --data FOLDER")
     wanted: dict[str, tuple[Measure, dict[str, Any]]] = {"orientation": (neuroprobe.orientation, tuned)}
     if data is not None:
+        neuroprobe.data.open_images(data)  # a folder that is none is said before anything is measured
         seed = {"seed": tuned["seed"]}
         wanted["class_selectivity"] = (neuroprobe.class_selectivity, {"data": data, **seed})
         wanted["recording"] = (neuroprobe.record, {"data": data, "reducers": ["top_images"]})

@@ -11,6 +11,7 @@ from neuroprobe.cli.options import (
     BatchSize,
     Data,
     Device,
+    InputSize,
     Layers,
     Model,
     Out,
@@ -55,6 +56,7 @@ def class_selectivity(
     layers: Layers = None,
     preset: Annotated[str | None, typer.Option(help="leavitt2020, morcos2018 or ranadive2023.")] = None,
     reduce: Reduce = "mean",
+    input_size: InputSize = None,
     preprocess: Preprocessing = Preprocess.AUTO,
     permutations: Annotated[
         int, typer.Option(help="Of labels, for what chance gives; 0 for none, and nothing put on disk.")
@@ -75,6 +77,7 @@ def class_selectivity(
             reduce=reduce,
             permutations=permutations,
             seed=seed,
+            input_size=input_size,
             preprocess=preprocess.value_in_python,
             batch_size=batch_size,
             device=device,

@@ -11,6 +11,7 @@ from neuroprobe.cli.options import (
     BatchSize,
     Data,
     Device,
+    InputSize,
     Layers,
     Model,
     Out,
@@ -54,6 +55,7 @@ def importance(
         float | None, typer.Option(help="Level of the image to start from, 0 for black; default: the mean colour.")
     ] = None,
     steps: Annotated[int, typer.Option(help="From the baseline to an image.")] = 50,
+    input_size: InputSize = None,
     preprocess: Preprocessing = Preprocess.AUTO,
     seed: Seed = 0,
     batch_size: BatchSize = None,
@@ -72,6 +74,7 @@ def importance(
             of=of,
             baseline=baseline,
             steps=steps,
+            input_size=input_size,
             preprocess=preprocess.value_in_python,
             batch_size=batch_size,
             device=device,
