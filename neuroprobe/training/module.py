@@ -32,6 +32,8 @@ class Learning(LightningModule):
     network: nn.Module
     scale: Tensor  # (C,), by which a pixel is normalised
     offset: Tensor
+    _loss: Tensor  # of the last step
+    _lr: float
 
     def __init__(self, plan: Plan, dials: Dials, *, seed: int) -> None:
         super().__init__()
@@ -164,6 +166,7 @@ class Learning(LightningModule):
     def _add(self, name: str, total: Tensor, weight: int = 1) -> None:
         """Count a total into a mean, without waiting for the device."""
         counted = torch.stack([total.detach().float(), torch.full_like(total, weight, dtype=torch.float)])
+        counted = counted.where(~total.isnan(), 0)  # a batch of one class has no si
         self._sums[name] = self._sums[name] + counted if name in self._sums else counted
 
     def _mean(self, name: str) -> float:
@@ -171,12 +174,13 @@ class Learning(LightningModule):
         if name not in self._sums:
             return nan
         total, weight = self.trainer.strategy.reduce(self._sums[name], reduce_op="sum").tolist()
-        return total / weight
+        return total / weight if weight else nan
 
     def _refuse_non_finite(self, value: Tensor, what: str) -> None:
         if torch.isfinite(value) or self._shown is None:
             return
-        where = not_finite(self.network, self._shown) or "the penalty, or the sum of the loss"
+        with self.trainer.precision_plugin.forward_context():
+            where = not_finite(self.network, self._shown) or "the loss itself, or a penalty,"
         raise RuntimeError(
             f"{what} is {float(value)} in epoch {self.current_epoch + 1}, step {self.global_step + 1}: {where} is the "
             "first that is not finite. Lower the learning rate (recipe=) or alpha, or look at the data"

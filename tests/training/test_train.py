@@ -122,6 +122,10 @@ def test_patience_stops_early(tmp_path):
     recipe = replace(RECIPE, epochs=30, lr=0.5, schedule="constant")  # too fast to stay where it is best
     run = train(tmp_path / "run", validation=0.3, patience=2, recipe=recipe)
     assert len(run.history) == run.meta["epoch"] + 2 < 30
+    (run.folder / "weights.safetensors").unlink()  # as if killed at the end: nothing more is learned
+    again = train(tmp_path / "run", validation=0.3, patience=2, recipe=recipe)
+    assert again.history.equals(run.history)
+    assert_close(again.network.state_dict(), run.network.state_dict(), rtol=0, atol=0)
 
 
 def test_dropout_is_the_same_each_time(tmp_path):

@@ -153,6 +153,7 @@ def test_a_batch_of_one_class_learns_all_the_same(out):
     labels = (torch.arange(60) == 0).long()  # nearly all batches hold a single class
     run = train(out, data={"train": (images, labels), "test": (images, labels)}, alpha=-1)
     assert run.history.train_loss.notna().all()
+    assert run.history.si.notna().all()  # of the batches that have two
 
 
 def test_another_call_at_the_same_folder(out):
