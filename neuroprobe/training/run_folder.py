@@ -53,22 +53,25 @@ class RunFolder:
         """Take up what is there, or begin anew where nothing is.
 
         Raises:
-            FileExistsError: if something else lies there, a training by other options among it.
+            FileExistsError: if a training by other options lies there.
         """
         options = json.loads(json.dumps(options))
-        if not self.options.is_file():
-            self._refuse_foreign()
-        elif self.is_finished or self.checkpoint.is_file():
+        if self.options.is_file() and (self.is_finished or self.checkpoint.is_file()):
             self._refuse_other(json.loads(self.options.read_text(encoding="utf-8")), options)
             return
         write_whole(self.options, json.dumps({"options": options, "versions": versions()}, indent=1).encode())
 
     @contextmanager
     def locked(self, *, by_first: bool = True) -> Iterator[None]:
-        """Keep other calls from writing while a block lasts; of the processes of one call the first does it for all."""
+        """Keep other calls from writing while a block lasts; of the processes of one call the first does it for all.
+
+        Raises:
+            FileExistsError: if something else than a training lies there; BlockingIOError: if another call writes it.
+        """
         if not by_first:
             yield
             return
+        self._refuse_foreign()
         self.place.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.place / ".lock")
         try:
@@ -113,7 +116,8 @@ class RunFolder:
         return {**stored["options"], "versions": stored["versions"]}
 
     def _refuse_foreign(self) -> None:
-        there = sorted(path.name for path in self.place.iterdir() if path.name not in (".lock", "run.json.new"))
+        inside = self.place.iterdir() if self.place.is_dir() and not self.options.is_file() else ()
+        there = sorted(path.name for path in inside if path.name not in (".lock", "run.json.new"))
         if there:
             raise FileExistsError(
                 f"{self.place} exists and holds no training ({there[0]}): choose another folder for out="
