@@ -33,6 +33,7 @@ class Layer:
     default: bool
     places: Places = AS_THEY_STAND
     refusal: str = ""  # why responses cannot be read here; "" where they can
+    never_negative: bool = False  # known by the operation that makes it, and so need not be looked for
 
     @property
     def units(self) -> int:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from neuroprobe.addresses import Layer
-from neuroprobe.calls import is_watched
+from neuroprobe.calls import function_name, is_watched
 from neuroprobe.models import forward_explained
 from neuroprobe.preparation import Preparation
 from neuroprobe.probe import Keep, tapping
@@ -28,6 +28,7 @@ _TOLERANCE = 1e-4  # of a layer's largest value
 # their forward passes treat each image by itself; what a user's own code does with a batch, no check can tell
 _KNOWN_CODE = ("torch.nn.", "torchvision.", "timm.", "neuroprobe.")
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+_NEVER_NEGATIVE = {"relu", "relu6"}  # functions whose output is not
 _PRECISIONS = (torch.float32, torch.float64)
 
 
@@ -82,16 +83,25 @@ class Folded:
         if images.shape[1:] != self.shape:
             with tapping(self.prepared.model, self.layers, keep):
                 return self.prepared.forward(images)
-        tape = self.program.tape
-        by_value = {tape.layers[layer.name]: layer for layer in self.layers}
 
         def read(value: int, output: Tensor) -> Tensor:
-            keep(by_value[value], output)
+            keep(self._by_value[value], output)
             return output
 
+        tape = self.program.tape
         with forward_explained(self.prepared.model, images):
-            values = perform(self.steps, {tape.images: images}, len(images), dict.fromkeys(by_value, read))
+            values = perform(self.steps, {tape.images: images}, len(images), dict.fromkeys(self._by_value, read))
         return values[tape.output]
+
+    @cached_property
+    def _by_value(self) -> dict[int, Layer]:
+        """The layers by the value that holds each; of one that a ReLU makes it is known that nothing is negative."""
+        tape, operations = self.program.tape, self.program.operations
+        relus = {
+            value for made in operations if function_name(made.function) in _NEVER_NEGATIVE for value in made.writes
+        }
+        values = {tape.layers[layer.name]: layer for layer in self.layers}
+        return {value: replace(layer, never_negative=value in relus) for value, layer in values.items()}
 
     def _gives(self, own: Mapping[int, Tensor], images: Tensor) -> bool:
         """Whether layers and output are, over the same images, what the network itself gave."""

@@ -123,9 +123,9 @@ class Rectifier:
 
     def __call__(self, layer: Layer, maps: Tensor) -> Tensor:
         """Return max(maps, 0), or the maps as they are where they are not to be clipped."""
-        lowest = _lowest(maps)
+        lowest = maps.new_zeros(()) if layer.never_negative else _lowest(maps)
         self._lowest[layer.name] = torch.minimum(self._lowest.get(layer.name, lowest), lowest)
-        if not self._clip:
+        if layer.never_negative or not self._clip:
             return maps
         # to ask a GPU would wait for it; on a CPU the answer saves a copy of the map
         return maps.clamp_min(0) if maps.is_cuda or lowest < 0 else maps

@@ -66,6 +66,25 @@ def shown(prepared, passes, images):
     return outputs, answer
 
 
+class Lowered(nn.ReLU):
+    """A ReLU by name, that lets some values below zero by."""
+
+    def forward(self, images):
+        return super().forward(images) - 0.1
+
+
+def test_only_what_a_relu_makes_is_known_to_have_nothing_below_zero(images):
+    told = {}
+    model = nn.Sequential(
+        conv(3, 4), nn.BatchNorm2d(4), nn.ReLU(), conv(4, 4), Lowered(), conv(4, 4), nn.GELU(), Head(4)
+    )
+    prepared = opened(model)
+    with prepared.at_rest():
+        folded = folded_of(prepared, images)
+        folded.run(prepared.prepared(images), lambda layer, _output: told.update({layer.name: layer.never_negative}))
+    assert {name: told[name] for name in ("1", "2", "4", "6")} == {"1": False, "2": True, "4": False, "6": False}
+
+
 @pytest.mark.parametrize("make", [*SMALL.values(), Normed], ids=[*SMALL, "normed"])
 def test_what_the_network_shows(images, make, left_alone):
     model = built(make)
