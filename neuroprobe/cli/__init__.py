@@ -20,6 +20,7 @@ from neuroprobe.cli import (  # noqa: F401 - each adds its command
     record,
     shift_invariance,
     stimuli,
+    sweep,
     train,
 )
 from neuroprobe.cli.running import app, launched_as

@@ -67,10 +67,10 @@ def store_name(kind: str) -> str:
     return f"{kind}.zarr"
 
 
-def write(result: Saved, folder: Path) -> None:
+def write(result: Saved, folder: Path, *, overwrite: bool = False) -> None:
     """Write a result, its main table and its figure."""
     draw_to_files()
-    result.save(folder / store_name(result.kind))
+    result.save(folder / store_name(result.kind), overwrite=overwrite)
     name, table = _main_table(result)
     table.to_csv(folder / f"{name}.csv")
     figure = result.plot()
