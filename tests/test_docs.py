@@ -5,6 +5,7 @@ import runpy
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from shutil import copy
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 
 import neuroprobe
 from neuroprobe.cli import app
+from neuroprobe.training.recipes import RECIPES
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -61,7 +63,7 @@ def test_the_commands_of_the_pages_run(block, tmp_path, monkeypatch):
             assert ran.returncode == 0, ran.stderr
 
 
-def test_every_column_of_every_table_is_defined(monkeypatch):
+def test_every_column_of_every_table_is_defined(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(DOCS / "_extensions")
     columns = import_module("columns").columns
     model, layer = neuroprobe.load_network("cnn7"), ["relu2"]
@@ -72,6 +74,10 @@ def test_every_column_of_every_table_is_defined(monkeypatch):
     shift = neuroprobe.shift_invariance(model, data, layer, shifts=[2])
     halves = {"fractions": [0.5], "repeats": 2, "orders": ("top", "random", "matched")}
     methods = list(import_module("neuroprobe.analysis.importance").METHODS)
+    torch.save(model.state_dict(), tmp_path / "epoch-0001.pt")
+    development = neuroprobe.track_units(model, tmp_path, data, layers=layer)
+    sets, recipe = {"train": data, "test": data}, replace(RECIPES["cnn7"], epochs=1, batch_size=20)
+    swept = neuroprobe.sweep([0], 1, "cnn7", sets, out=tmp_path / "runs", recipe=recipe)
     tables = [
         ("orientation", tuning.units),
         ("orientation", neuroprobe.orientation(model, layer, bars, permutations=0).units),
@@ -85,6 +91,10 @@ def test_every_column_of_every_table_is_defined(monkeypatch):
         ("ablation", neuroprobe.noise_curves(model, data, layer, scales=[0.5, 1], repeats=2).table),
         ("importance", neuroprobe.importance(model, data, layer, method=methods, steps=2).units),
         ("recording", neuroprobe.record(model, data, layer).units),
+        ("development_layers", development.layers),
+        ("development_epochs", development.epochs),
+        ("sweep", swept.table),
+        ("sweep", swept.layers),
     ]
     page = (DOCS / "definitions.md").read_text(encoding="utf-8")
     for kind, table in tables:

@@ -34,6 +34,9 @@ def test_the_front_door_loads_nothing_slow():
         "noise_curves",
         "SelectivityPenalty",
         "OrientationPenalty",
+        "train",
+        "sweep",
+        "track_units",
     ],
 )
 def test_computing_loads_neither_plots_nor_tables(name):
