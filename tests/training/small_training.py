@@ -1,10 +1,14 @@
 """A small network that learns in a second, in anybody's Lightning module."""
 
+from contextlib import ExitStack
+
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
+
+from neuroprobe import OrientationPenalty, SelectivityPenalty
 
 
 def network():
@@ -26,6 +30,22 @@ class Learner(LightningModule):
 
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), 0.1, momentum=0.9)
+
+
+class Penalised(Learner):
+    """Penalties read the passes of training: a measurement in between must not come in their way."""
+
+    def on_fit_start(self):
+        how = {"preprocess": None, "input_size": 12, "every": 2}
+        self.penalties = ExitStack()
+        self.classes = self.penalties.enter_context(SelectivityPenalty(self.network, -1))
+        self.orientation = self.penalties.enter_context(OrientationPenalty(self.network, 1, **how))
+
+    def training_step(self, batch):
+        return super().training_step(batch) + self.classes(batch[1]) + self.orientation()
+
+    def on_fit_end(self):
+        self.penalties.close()
 
 
 class ItsOwnNetwork(LightningModule):

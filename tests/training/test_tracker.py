@@ -4,7 +4,7 @@ import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint
 from pandas.testing import assert_frame_equal
-from small_training import ItsOwnNetwork, fitted, labelled, network
+from small_training import ItsOwnNetwork, Learner, Penalised, fitted, labelled, network
 from torch.testing import assert_close
 
 import neuroprobe
@@ -47,10 +47,11 @@ class Marks(Callback):
         self.noted.append((torch.get_rng_state(), modes, batch[0].sum(), gradients))
 
 
-def test_training_is_what_it_is_without_the_tracker(tracker):
+@pytest.mark.parametrize("learner", [Learner, Penalised])
+def test_training_is_what_it_is_without_the_tracker(tracker, learner):
     alone, beside = Marks(), Marks()
-    without, _ = fitted(alone)
-    followed, _ = fitted(tracker(), beside)
+    without, _ = fitted(alone, learner=learner)
+    followed, _ = fitted(tracker(), beside, learner=learner)
     assert_close(dict(followed.state_dict()), dict(without.state_dict()), rtol=0, atol=0)
     assert len(alone.noted) == 9
     for one, other in zip(alone.noted, beside.noted, strict=True):
