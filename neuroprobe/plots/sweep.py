@@ -73,8 +73,8 @@ def sweep_overview(result: Sweep) -> Figure:
 def by_alpha(result: Sweep, column: str = "accuracy", ax: Axes | None = None) -> Axes:
     """Draw a column against alpha: a point a seed, the mean with its 95% interval; blue discourages, red promotes.
 
-    Where alphas span more than a decade, they have a logarithmic scale either side of 0. The dashed line is the mean
-    without a penalty.
+    Where the largest alpha is 20 times the smallest or more, the scale is logarithmic either side of 0. The dashed line
+    is the mean without a penalty.
 
     Args:
         result: what ``neuroprobe.sweep`` found.

@@ -96,13 +96,7 @@ def sweep(
     one_of("penalty", penalty, tuple(_DIALS))
     grid = list(product(_checked_alphas(alphas), _checked_seeds(seeds)))
     strength, where = _DIALS[penalty]
-    same: dict[str, Any] = {
-        "recipe": recipe,
-        where: layers,
-        "images": images,
-        "corrupted": corrupted,
-        "trainer": trainer,
-    }
+    same: dict[str, Any] = {"recipe": recipe, "images": images, "corrupted": corrupted, "trainer": trainer}
     sets = photographs_for(network, data, recipe, images=images, progress=progress)
     measured = _labelled(sets["test"]) if measure is None else measure
     measurement = Measurement(data=measured, device=_device(trainer))
@@ -110,7 +104,8 @@ def sweep(
     with progress_bar("sweeping", len(grid), shown=progress, unit="runs") as bar:
         for alpha, seed in grid:
             place = Path(out) / f"alpha={alpha:g},seed={seed}"
-            run = train(network, sets, out=place, seed=seed, progress=progress, **same | {strength: alpha})
+            dial: dict[str, Any] = {strength: alpha, where: layers}
+            run = train(network, sets, out=place, seed=seed, progress=progress, **same, **dial)
             snapshots[alpha, seed] = first_looks(measurement, run.network)
             bar.update()
     return _joined(snapshots, _meta(run, snapshots[alpha, seed].meta, penalty, layers))

@@ -32,7 +32,7 @@ class UnitTracker(Callback):
         >>> import torch, neuroprobe
         >>> images, labels = torch.rand(40, 3, 32, 32), torch.arange(40) % 2
         >>> tracker = neuroprobe.UnitTracker((images, labels), every=5, layers=["relu*"])
-        >>> # Trainer(max_epochs=20, callbacks=[tracker]).fit(module, loader); tracker.result.plot()
+        >>> callbacks = [tracker]  # of your Trainer; when it has fitted, there is tracker.result
 
     The network is ``module.network`` where the module has one, else the module itself. Of several processes the first
     measures while the others wait.
@@ -87,6 +87,11 @@ class UnitTracker(Callback):
         if not self._snapshots:
             raise RuntimeError("nothing was followed yet: pass the tracker to a Trainer as a callback, and fit")
         return developed(self._snapshots)
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002 - Lightning's
+        """Begin anew with a new training; what a checkpoint holds is loaded after this."""
+        if stage == "fit" and trainer.current_epoch == 0:
+            self._snapshots = {}
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look at the network that nothing was done to yet; and where a checkpoint was made just before it was due."""

@@ -6,6 +6,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from pandas.testing import assert_frame_equal
 from small_training import ItsOwnNetwork, Learner, Penalised, fitted, labelled, network
 from torch.testing import assert_close
+from torch.utils.data import DataLoader, TensorDataset
 
 import neuroprobe
 
@@ -125,6 +126,22 @@ def test_what_travels_in_a_checkpoint_comes_back_as_it_was(tracker, tmp_path):
     torch.save(followed.state_dict(), tmp_path / "state.pt")
     other.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
     assert_same(other.result, followed.result)
+
+
+def test_a_tracker_begins_anew_with_a_new_training(tracker):
+    followed, fresh = tracker(), tracker()
+    fitted(followed, epochs=2)
+    fitted(followed, epochs=1, seed=5)
+    fitted(fresh, epochs=1, seed=5)
+    assert_same(followed.result, fresh.result)
+
+
+def test_a_trainer_that_fits_on_is_followed_on(tracker):
+    followed = tracker(layers=["2"])
+    module, trainer = fitted(followed, epochs=1)
+    trainer.fit_loop.max_epochs = 3
+    trainer.fit(module, DataLoader(TensorDataset(*labelled()), 16))
+    assert epochs(followed) == [0, 1, 2, 3]
 
 
 def test_a_module_that_is_its_own_network_is_followed(tracker):
