@@ -17,10 +17,10 @@ recording = neuroprobe.record(model, images, ["relu2", "relu5"], reducers=["top_
 # %%
 # Four units of a middle layer.
 fig, ax = plt.subplots(figsize=(4.6, 2.3), layout="constrained")
-neuroprobe.plots.top_images(recording, images, "relu5", [18, 59, 3, 71], model, ax=ax)
+neuroprobe.plots.top_images(recording, images, "relu5", [53, 39, 23, 83], model, ax=ax)
 
 # %%
 # An early layer, without the model: a ring where the maximum lies.
 fig, ax = plt.subplots(figsize=(4.6, 1.8), layout="constrained")
-neuroprobe.plots.top_images(recording, images, "relu2", [21, 16, 1], ax=ax)
+neuroprobe.plots.top_images(recording, images, "relu2", [21, 31, 14], ax=ax)
 plt.show()
