@@ -67,7 +67,7 @@ def orientation(
         >>> import neuroprobe
         >>> tuning = neuroprobe.orientation(neuroprobe.load_network("cnn7"), ["relu1", "relu2"])
         >>> round(float(tuning.units.loc["relu1"].gosi.median()), 2)
-        0.23
+        0.2
         >>> list(tuning.summary().index)
         ['relu1', 'relu2']
         >>> bars = neuroprobe.stimuli.bars(32, widths=[2, 4])
