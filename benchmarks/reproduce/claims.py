@@ -18,7 +18,7 @@ from torch import Tensor
 
 import neuroprobe
 
-HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "does not hold", "undecided", "not run"
+HOLDS, FAILS, UNDECIDED, NOT_REACHED = "holds", "does not hold", "undecided", "not reached"
 
 
 @dataclass(frozen=True)

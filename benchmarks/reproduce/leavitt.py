@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from claims import FAILS, HOLDS, NOT_RUN, UNDECIDED, Claim, Interval, photographs, points, verdict, write_page
+from claims import FAILS, HOLDS, NOT_REACHED, UNDECIDED, Claim, Interval, photographs, points, verdict, write_page
 from off_axis import largest_readout_si
 from torch import Tensor
 
@@ -30,9 +30,11 @@ from neuroprobe.training.recipes import RECIPES, Recipe
 from neuroprobe.training.train import load_run
 
 MARGIN = 0.005  # of accuracy: what counts as no change, half of the interval at most
+FOLD = 2.5  # by which si falls, as the paper has it
 NEAR_ZERO = 0.1  # of the si without a penalty
 PHOTOGRAPHS_A_UNIT = 8  # at least, for a read-out that is sought on half of them
 OFF_AXIS_PHOTOGRAPHS = 2_000
+OFF_AXIS_MARGIN = 0.1  # of si
 
 
 @dataclass(frozen=True)
@@ -102,13 +104,15 @@ def _monotone(swept: Sweep, column: str, text: str) -> Claim:
 
 def _free_fall(swept: Sweep, change: Mapping[float, pd.Series[float]]) -> Claim:
     """How far si falls while the whole interval of the change of accuracy stays within the margin."""
-    text = f"si can be cut 2.5-fold at no cost (a change within {100 * MARGIN:g} points)"
+    text = f"si can be cut {FOLD}-fold at no cost (a change within {100 * MARGIN:g} points)"
     folds = {alpha: Interval.of(by_seed(swept, "si", 0) / by_seed(swept, "si", alpha)) for alpha in change if alpha < 0}
     shown = "; ".join(f"alpha {a:g}: {fold.show('-fold', 2)}, accuracy {points(Interval.of(change[a]))}"
                       for a, fold in folds.items())  # fmt: skip
-    free = [folds[alpha].mean for alpha in folds if Interval.of(change[alpha]).inside(MARGIN)]
-    unknown = any(Interval.of(change[alpha]).sign() == "astride" and folds[alpha].mean >= 2.5 for alpha in folds)
-    found = HOLDS if free and max(free) >= 2.5 else UNDECIDED if unknown else FAILS
+    deep = [alpha for alpha, fold in folds.items() if fold.mean >= FOLD]
+    if any(Interval.of(change[alpha]).inside(MARGIN) for alpha in deep):
+        found = HOLDS
+    else:  # where si did not fall so far, or the interval reaches past the margin, nothing is known
+        found = FAILS if any(Interval.of(change[alpha]).high < -MARGIN for alpha in deep) else UNDECIDED
     return Claim(text, shown, found)
 
 
@@ -118,7 +122,7 @@ def _near_zero(swept: Sweep, change: Mapping[float, pd.Series[float]]) -> Claim:
     near = [alpha for alpha in change if by_seed(swept, "si", alpha).mean() <= NEAR_ZERO * baseline]
     if not near:
         lowest = min(float(by_seed(swept, "si", alpha).mean()) for alpha in change)
-        return Claim(text, f"not reached: the lowest si is {lowest / baseline:.0%} of that without a penalty", NOT_RUN)
+        return Claim(text, f"the lowest si is {lowest / baseline:.0%} of that without a penalty", NOT_REACHED)
     cost = Interval.of(-change[max(near)])
     found = HOLDS if cost.low <= 0.02 <= cost.high else FAILS
     return Claim(text, f"alpha {max(near):g}: a loss of {points(cost)}", found)
@@ -133,7 +137,7 @@ def _promoting(change: Mapping[float, pd.Series[float]]) -> Claim:
 def _against_equal(change: Mapping[float, pd.Series[float]]) -> list[Claim]:
     pairs = [alpha for alpha in change if alpha > 0 and -alpha in change]
     gaps = {alpha: Interval.of(change[alpha] - change[-alpha]) for alpha in pairs}
-    text = "At |alpha| = {:g} promoting costs more than discouraging"
+    text = "At a strength of {:g} promoting costs more than discouraging"
     return [Claim(text.format(alpha), points(gap), verdict(gap, "below")) for alpha, gap in gaps.items()]
 
 
@@ -155,11 +159,16 @@ def off_axis_claims(swept: Sweep, data: Path, runs: Path) -> list[Claim]:
     }
     rise = {layer: Interval.of(found[strongest][layer] - found[0][layer]) for layer in found[0]}
     shown = "; ".join(
-        f"{layer}: {found[0][layer].mean():.2f} at 0, {gap.show()} more at {strongest:g}" for layer, gap in rise.items()
+        f"{layer}: {found[0][layer].mean():.2f} at 0, change at {strongest:g} {gap.show()}"
+        for layer, gap in rise.items()
     )
     back = [layer for layer, gap in rise.items() if gap.sign() == "above"]
-    text = "What si loses on the axes does not come back off them (largest si of a linear read-out, held-out images)"
-    return [Claim(text, shown, f"{FAILS} in {', '.join(back)}" if back else HOLDS)]
+    bounded = all(gap.high <= OFF_AXIS_MARGIN for gap in rise.values())
+    text = (
+        "What si loses on the axes does not come back off them (largest si of a linear read-out, on other photographs; "
+        f"layers with {PHOTOGRAPHS_A_UNIT} of them a unit; a rise of {OFF_AXIS_MARGIN:g} at most)"
+    )
+    return [Claim(text, shown, f"{FAILS} in {', '.join(back)}" if back else HOLDS if bounded else UNDECIDED)]
 
 
 def off_axis(folder: Path, sample: tuple[Tensor, Tensor]) -> dict[str, float]:

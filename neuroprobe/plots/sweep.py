@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -111,7 +112,7 @@ def accuracy_against_selectivity(result: Sweep, column: str | None = None, ax: A
     column = named("column", column or result.index, _LABELS)
     axes = ax or new_axes(3.5, 2.4)
     summary = result.summary()
-    axes.margins(x=0.12)  # room for the names of the outermost
+    axes.margins(x=0.12, y=0.12)  # room for the names of the outermost
     axes.plot(summary[column], summary["accuracy"], "-", color=GREY, lw=0.9, zorder=2)
     for alpha in result.alphas:
         runs, x, y = result.table.xs(alpha, level="alpha"), summary[column][alpha], summary["accuracy"][alpha]
@@ -120,7 +121,8 @@ def accuracy_against_selectivity(result: Sweep, column: str | None = None, ax: A
         axes.hlines(y, *_ends(summary, column, alpha), color=_colour(alpha), lw=1)
         _draw_mean(axes, x, y, alpha)
         if alpha in (0, result.alphas[0], result.alphas[-1]):
-            _name(axes, x, y, alpha)
+            low, _ = _ends(summary, "accuracy", alpha)
+            _name(axes, x, y if isnan(low) else low, alpha)
     axes.set(xlabel=_LABELS[column], ylabel="Accuracy")
     plain_numbers(axes.xaxis, 5)
     plain_numbers(axes.yaxis, 6)
@@ -140,11 +142,11 @@ def _ends(summary: pd.DataFrame, column: str, alpha: float) -> tuple[float, floa
 
 
 def _name(axes: Axes, x: float, y: float, alpha: float) -> None:
-    """Write an alpha beside its mean, on a margin of white."""
+    """Write an alpha below its mean and interval, on a margin of white."""
     halo = [withStroke(linewidth=1.8, foreground="white")]
     axes.annotate(
-        f"$\\alpha$ = {plain(alpha)}", (x, y), (4, 5), textcoords="offset points", fontsize=6, color=_colour(alpha),
-        path_effects=halo, zorder=5,
+        f"$\\alpha$ = {plain(alpha)}", (x, y), (0, -4), textcoords="offset points", fontsize=6, color=_colour(alpha),
+        ha="center", va="top", path_effects=halo, zorder=5,
     )  # fmt: skip
 
 
