@@ -12,9 +12,9 @@ from urllib.error import URLError
 
 from torch import nn
 
-from neuroprobe.networks.loading import load_weights
 from neuroprobe.networks.cnn7 import cnn7
 from neuroprobe.networks.expected import IMAGENET_MEAN, IMAGENET_STD, Expected, expected_input, note_expected
+from neuroprobe.networks.loading import load_weights
 from neuroprobe.networks.resnet20 import ResNet20
 
 __all__ = ["cnn7", "load_network"]

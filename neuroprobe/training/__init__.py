@@ -1,1 +1,1 @@
-"""Training with selectivity as a dial: penalties for anybody's loop, recipes on Lightning, units followed over epochs."""
+"""Training with selectivity as a dial: penalties for any loop, recipes on Lightning, units followed over epochs."""
