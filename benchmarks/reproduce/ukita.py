@@ -141,7 +141,7 @@ def generalising(epochs: pd.DataFrame) -> Claim:
     gap = Interval.of(ends.gosi.xs(0.0, level="corrupted") - ends.gosi.xs(max(CORRUPTED), level="corrupted"))
     shown = (
         f"gosi with 0% less that with {max(CORRUPTED):.0%} corrupted labels: {gap.show()}; Spearman's rho with test "
-        f"accuracy over {len(ends)} networks {rho.statistic:.2f} (p {rho.pvalue:.2f})"
+        f"accuracy over {len(ends)} networks {rho.statistic:.2f} (p {rho.pvalue:.1g})"
     )
     return Claim("Networks that generalise better have higher gosi in lower layers", shown, verdict(gap, "above"))
 
