@@ -29,7 +29,8 @@ class SelectivityPenalty(Penalty):
     found in the first forward pass of the block, which is run once more for it; ``penalty(labels)`` reads the last
     pass that ran with gradients. Where gradients are accumulated over small batches, each has an si of its own, which
     is larger the fewer images it has. Under ``DistributedDataParallel`` the class means are those of all processes.
-    Compiled networks run uncompiled inside the block.
+    Compiled networks run uncompiled inside the block. A model that is being read cannot be copied or pickled whole:
+    do that outside the block; its ``state_dict`` can be saved anywhere.
 
     Example:
         >>> import torch, neuroprobe
@@ -75,7 +76,7 @@ class SelectivityPenalty(Penalty):
 
     @property
     def si(self) -> Tensor:
-        """The mean si of the last batch that had one, a number without gradient."""
+        """The mean si of the last batch, a number without gradient; NaN where that held a single class."""
         return self._mean
 
     def __enter__(self) -> SelectivityPenalty:
@@ -116,6 +117,7 @@ class SelectivityPenalty(Penalty):
             totals = _over_processes(responses, labels)
             if int((totals[:, -1] > 0).sum()) < 2:
                 say_once("a batch held a single class: it has no class selectivity, and a penalty of 0")
+                self._means = self._means.new_full((len(self._layers),), torch.nan)
                 return 0 * totals.sum()
             return self._weighed(*class_selectivity(totals))
 

@@ -183,5 +183,6 @@ class Learning(LightningModule):
             where = not_finite(self.network, self._shown) or "the loss itself, or a penalty,"
         raise RuntimeError(
             f"{what} is {float(value)} in epoch {self.current_epoch + 1}, step {self.global_step + 1}: {where} is the "
-            "first that is not finite. Lower the learning rate (recipe=) or alpha, or look at the data"
+            "first that is not finite. Begin another training, in a folder of its own, with a lower learning rate or "
+            "alpha; or look at the data"
         )

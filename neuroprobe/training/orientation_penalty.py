@@ -34,9 +34,10 @@ _FEW = partial(gratings, orientations=8, frequencies=3, phases=2)
 class OrientationPenalty(Penalty):
     """Push orientation selectivity up (alpha > 0) or down (alpha < 0): -alpha x the mean gosi, for your loss.
 
-    Gratings are shown in one call of ``every``, from the first on; the calls between give 0. They pass in eval mode, by
-    the running statistics of normalisation layers, and update none. The mean is over layers, of the mean over each
-    layer's units that respond. In processes that learn together each shows all gratings.
+    Gratings are shown in one call of ``every``, from the first on; the calls between give 0, so that over many steps
+    the strength is alpha / every. They pass in eval mode, by the running statistics of normalisation layers, and update
+    none. The mean is over layers, of the mean over each layer's units that respond. In processes that learn together
+    each shows all gratings.
 
     Example:
         >>> import torch, neuroprobe

@@ -17,6 +17,7 @@ from neuroprobe.progress import progress_bar
 from neuroprobe.provenance import versions
 from neuroprobe.readout import one_of, whole_number
 from neuroprobe.results.sweep import Sweep
+from neuroprobe.saying import say_once
 from neuroprobe.training.snapshots import Measurement, Snapshot, first_looks, unit_curves, units_of_all
 from neuroprobe.training.train import photographs_for, require_lightning, train
 
@@ -156,6 +157,10 @@ def _joined(snapshots: Mapping[tuple[float, int], Snapshot], meta: Mapping[str, 
         layers[["si", "si_live", "gosi"]].groupby(level=_RUN).mean()
     )
     table["dead"] = (units["status"] == "dead").groupby(level=_RUN).mean()
+    if table["si"].isna().all():
+        say_once(
+            "no unit of the sweep has an si: it takes two classes with ten photographs each; give more by measure="
+        )
     return Sweep(table, layers, meta, unit_curves(units))
 
 

@@ -60,9 +60,10 @@ def train(
     Example:
         >>> import tempfile, torch, neuroprobe
         >>> from dataclasses import replace
+        >>> from neuroprobe.training.recipes import RECIPES
         >>> images, labels = torch.rand(64, 3, 32, 32), torch.arange(64) % 2
         >>> data = {"train": (images, labels), "test": (images, labels)}
-        >>> quick = replace(neuroprobe.training.recipes.RECIPES["cnn7"], epochs=2, batch_size=32)
+        >>> quick = replace(RECIPES["cnn7"], epochs=2, batch_size=32)
         >>> with tempfile.TemporaryDirectory() as out:
         ...     run = neuroprobe.train("cnn7", data, out=out, recipe=quick, alpha=-1, trainer={"accelerator": "cpu"})
         >>> run.history.columns.to_list()

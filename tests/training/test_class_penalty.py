@@ -317,6 +317,7 @@ def test_a_batch_of_one_class_has_no_penalty(said):
             value = penalty(torch.full((24,), 2))
             value.backward()
     assert value.item() == 0
+    assert penalty.si.isnan()
     assert not model.conv1.weight.grad.any()
     assert said() == ["a batch held a single class: it has no class selectivity, and a penalty of 0"]
 

@@ -1,5 +1,6 @@
 """A grid of trainings: which runs are made, and what is measured of them."""
 
+import logging
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from planted_photographs import small_network, small_sets
 
 import neuroprobe
 from neuroprobe.results import TrainingRun
+from neuroprobe.saying import say_once
 from neuroprobe.training import sweep as swept
 from neuroprobe.training.recipes import RECIPES
 
@@ -54,6 +56,16 @@ def test_orientation_has_a_dial_and_layers_of_its_own(trained, tmp_path):
     assert (trained[0]["orientation_alpha"], trained[0]["orientation_layers"]) == (-1, ["1"])
     assert not {"alpha", "layers"} & trained[0].keys()
     assert (found.index, found.meta["penalty"]) == ("gosi", "orientation")
+
+
+def test_too_few_photographs_to_measure_on_are_said(trained, tmp_path, caplog):
+    say_once.cache_clear()
+    test = small_sets()["test"]
+    few = torch.cat([(test[1] == label).nonzero()[:9, 0] for label in range(3)])
+    with caplog.at_level(logging.WARNING, "neuroprobe"):
+        found = run(tmp_path, [0], 1, measure=(test[0][few] / 255, test[1][few]))
+    assert found.table.si.isna().all()
+    assert "two classes with ten photographs each; give more by measure=" in caplog.text
 
 
 def test_runs_are_measured_on_the_test_photographs(trained, tmp_path):

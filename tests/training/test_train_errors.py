@@ -116,7 +116,7 @@ class Bomb(nn.Module):
 
 def test_a_loss_that_becomes_nan_names_the_layer_and_keeps_the_last_epoch(out):
     network = nn.Sequential(*small_network()[:2], Bomb(), nn.Flatten(), nn.Linear(216, 3))
-    message = r"nan in epoch 2, step 5: the output of '2' \(Bomb\) is the first that is not finite\. Lower the learning"
+    message = r"nan in epoch 2, step 5: the output of '2' \(Bomb\) is the first that is not finite\. Begin another"
     with pytest.raises(RuntimeError, match=message) as raised:
         train(out, network)
     assert raised.value.__notes__ == [f"1 epoch is safe in {out}: the same call goes on from there"]
