@@ -1,4 +1,4 @@
-"""Notes on tensors: found by which tensor it is, not by what it holds, and let go of with it."""
+"""Notes on tensors: found by which tensor it is, not by what it holds."""
 
 from __future__ import annotations
 
@@ -28,16 +28,20 @@ class ByTensor(Generic[Note]):
         self._notes: dict[int, tuple[ReferenceType[Tensor], Note]] = {}
 
     def __setitem__(self, tensor: Tensor, note: Note) -> None:
-        notes, key = self._notes, id(tensor)
-        notes[key] = ref(tensor, lambda _: notes.pop(key)), note
+        # no callback that lets go of it: Ctrl-C would be lost in one. The next of the same identity takes its place
+        self._notes[id(tensor)] = ref(tensor), note
 
     def __getitem__(self, tensor: Tensor) -> Note:
-        return self._notes[id(tensor)][1]
+        alive, note = self._notes[id(tensor)]
+        if alive() is not tensor:
+            raise KeyError(id(tensor))
+        return note
 
     def __contains__(self, tensor: Tensor) -> bool:
-        return id(tensor) in self._notes
+        entry = self._notes.get(id(tensor))
+        return entry is not None and entry[0]() is tensor
 
     def get(self, tensor: Tensor, otherwise: Any = None) -> Any:
         """Return the note on a tensor, something else where there is none."""
         entry = self._notes.get(id(tensor))
-        return otherwise if entry is None else entry[1]
+        return entry[1] if entry is not None and entry[0]() is tensor else otherwise

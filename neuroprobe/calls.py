@@ -62,7 +62,19 @@ class _Pass:
     counts: Counter[tuple[str, str | None]] = field(default_factory=Counter)  # calls so far
 
 
-class Watch(TorchFunctionMode):
+class Mode(TorchFunctionMode):
+    """A function mode that can be left even where torch has lost it.
+
+    While a mode handles a call torch has taken it off its stack, and where Ctrl-C comes in that moment it does not put
+    it back.
+    """
+
+    def __exit__(self, *exception: Any) -> None:
+        if any(mode is self for mode in _get_current_function_mode_stack()):
+            super().__exit__(*exception)
+
+
+class Watch(Mode):
     """While entered, tell ``see`` the calls of a model's forward passes.
 
     Only ``modules`` are watched where they are given, and activation functions where ``functions`` is set. ``held``,

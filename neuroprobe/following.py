@@ -11,10 +11,9 @@ from contextlib import suppress
 from typing import Any
 
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from neuroprobe.by_tensor import ByTensor
-from neuroprobe.calls import function_name
+from neuroprobe.calls import Mode, function_name
 from neuroprobe.gates import Gates
 from neuroprobe.layout_rules import Operation, layout_after
 from neuroprobe.layouts import Layout, length_of, of_images, usual
@@ -27,7 +26,7 @@ _MAKES_ANEW = {
 _BRINGS_IN = {"tensor", "as_tensor", "asarray", "from_numpy", "frombuffer", "from_dlpack"}  # nobody knows from where
 
 
-class Follower(TorchFunctionMode):
+class Follower(Mode):
     """While entered, follow what the axes of every tensor count, from the images on; and note gates.
 
     Args:

@@ -15,10 +15,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from neuroprobe.addresses import Layer
-from neuroprobe.calls import Call, Watch, function_name, functions_are_held, nonlinearity
+from neuroprobe.calls import Call, Mode, Watch, function_name, functions_are_held, nonlinearity
 from neuroprobe.interrupts import entered
 from neuroprobe.parts import part_at, parts_of, with_part
 
@@ -150,7 +149,7 @@ class _Pass:
     output: int = 0
 
 
-class _Recorder(TorchFunctionMode):
+class _Recorder(Mode):
     """While entered, write down every operation that gives tensors."""
 
     def __init__(self) -> None:
