@@ -63,14 +63,19 @@ class _Pass:
 
 
 class Mode(TorchFunctionMode):
-    """A function mode that can be left even where torch has lost it.
+    """A function mode after which torch's stack of modes is as it was.
 
-    While a mode handles a call torch has taken it off its stack, and where Ctrl-C comes in that moment it does not put
-    it back.
+    While a mode handles a call torch has taken it off the stack; Ctrl-C in that moment may lose it, or leave another.
     """
 
+    _below = 0  # how many modes there were before it
+
+    def __enter__(self) -> Any:
+        self._below = len(_get_current_function_mode_stack())
+        return super().__enter__()
+
     def __exit__(self, *exception: Any) -> None:
-        if any(mode is self for mode in _get_current_function_mode_stack()):
+        while len(_get_current_function_mode_stack()) > self._below:
             super().__exit__(*exception)
 
 
