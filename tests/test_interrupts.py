@@ -3,7 +3,7 @@
 import random
 import signal
 import threading
-from contextlib import contextmanager, ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 import torch
