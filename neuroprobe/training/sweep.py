@@ -61,7 +61,7 @@ def sweep(
         >>> data = {"train": (images, labels), "test": (images, labels)}
         >>> quick = replace(RECIPES["cnn7"], epochs=1, batch_size=32)
         >>> with tempfile.TemporaryDirectory() as out:
-        ...     result = neuroprobe.sweep([-1, 0], 1, "cnn7", data, out=out, recipe=quick)
+        ...     result = neuroprobe.sweep([-1, 0], 1, "cnn7", data, out=out, recipe=quick, progress=False)
         >>> result
         Sweep(cnn7, class penalty, 2 alphas from -1 to 0, 1 seeds)
         >>> result.summary().index.tolist()

@@ -65,7 +65,7 @@ def train(
         >>> data = {"train": (images, labels), "test": (images, labels)}
         >>> quick = replace(RECIPES["cnn7"], epochs=2, batch_size=32)
         >>> with tempfile.TemporaryDirectory() as out:
-        ...     run = neuroprobe.train("cnn7", data, out=out, recipe=quick, alpha=-1, trainer={"accelerator": "cpu"})
+        ...     run = neuroprobe.train("cnn7", data, out=out, recipe=quick, alpha=-1, progress=False)
         >>> run.history.columns.to_list()
         ['train_loss', 'val_loss', 'val_accuracy', 'si', 'gosi', 'alpha', 'lr']
         >>> neuroprobe.layers(run.network).name[0]  # of the CPU, in eval mode, as any network that is loaded

@@ -182,6 +182,7 @@ def test_two_penalties_at_once():
             assert_close([one(labels), other(labels)], alone)
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # the compiler looks at it
 @pytest.mark.parametrize(
     "wrap", [nn.DataParallel, partial(torch.compile, backend="eager")], ids=["parallel", "compiled"]
 )
