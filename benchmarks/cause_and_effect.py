@@ -25,6 +25,7 @@ import neuroprobe
 from neuroprobe.analysis.rank_agreement import rank_agreement
 from neuroprobe.analysis.rank_correlation import partial_spearman
 from neuroprobe.results import by_layer
+from neuroprobe.training.photographs import in_turn
 
 Sample = tuple[Tensor, Tensor]
 LOWER_LAYERS = 3  # whose halves are ablated before invariance is measured
@@ -36,10 +37,7 @@ def photographs(folder: Path) -> Sample:
     """Return all photographs of a folder, class after class in turn, so that any first part holds all classes alike."""
     opened = [(batch.images, batch.labels) for batch in neuroprobe.data.open_images(folder, batch_size=500)]
     images, labels = (torch.cat(parts) for parts in zip(*opened, strict=True))
-    turn = torch.zeros_like(labels)
-    for label in labels.unique():
-        turn[labels == label] = torch.arange(int((labels == label).sum()))
-    order = torch.argsort(turn * (int(labels.max()) + 1) + labels)
+    order = in_turn(labels)
     return images[order], labels[order]
 
 

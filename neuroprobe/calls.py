@@ -29,6 +29,7 @@ NONLINEARITIES = {
     "hardswish": nn.Hardswish, "softplus": nn.Softplus, "softsign": nn.Softsign, "hardtanh": nn.Hardtanh,
     "threshold": nn.Threshold, "glu": nn.GLU, **SQUASHERS,
 }  # fmt: skip
+NEVER_NEGATIVE = {"relu", "relu6", "sigmoid", "hardsigmoid", "softplus"}  # whatever they are given
 _NONLINEAR_MODULES = tuple(NONLINEARITIES.values())
 _FUSED = "torch.ao.nn.intrinsic.quantized"  # a convolution and its ReLU made one by quantisation
 
@@ -52,6 +53,12 @@ def nonlinearity(call: Call, module: nn.Module) -> str | None:
     if type(module).__module__.startswith(_FUSED) and "ReLU" in type(module).__name__:
         return "relu"
     return next((name for name, kind in NONLINEARITIES.items() if isinstance(module, kind)), None)
+
+
+def never_negative(call: Call, module: nn.Module) -> bool:
+    """Whether torch's own function or module made this call's output, and one that gives nothing below zero."""
+    name = nonlinearity(call, module)
+    return name in NEVER_NEGATIVE and (call.function is not None or type(module) is NONLINEARITIES[name])
 
 
 @dataclass(eq=False)

@@ -71,6 +71,29 @@ def at_first_pass(model: nn.Module, when_found: Callable[[list[Layer]], None]) -
         yield
 
 
+@contextmanager
+def reading_from_first_pass(
+    model: nn.Module, choose_of: Callable[[list[Layer]], list[Layer]], start: Callable[..., None], keep: Keep
+) -> Iterator[None]:
+    """In every pass of the block call ``start``, then tell ``keep`` the layers chosen of those that the first finds."""
+    taps: dict[Call, list[Layer]] = {}  # empty until a pass has found the layers
+    watch = Watch(model, lambda call, output: tell(taps, keep, call, output))
+
+    def tap(found: list[Layer]) -> None:
+        taps.update(by_call(choose_of(found)))
+        watch.narrow(taps)
+
+    hooks = ExitStack()
+    try:
+        with undisturbed():
+            hooks.enter_context(at_first_pass(model, tap))
+            hooks.enter_context(model.register_forward_pre_hook(start))
+            hooks.enter_context(watch)
+        yield
+    finally:
+        leave(hooks)
+
+
 class Probe(Mapping[str, Tensor]):
     """Hold the responses of the last forward pass, while a block lasts.
 
@@ -113,7 +136,6 @@ class Probe(Mapping[str, Tensor]):
         self._grad, self._unit_axis = grad, unit_axis
         self._responses: dict[str, Tensor] = {}
         self._names: list[str] = []
-        self._taps: dict[Call, list[Layer]] = {}  # empty until a pass has found the layers
         self._entered = False
         self._undo = ExitStack()
 
@@ -123,9 +145,7 @@ class Probe(Mapping[str, Tensor]):
         refuse_unknown_modules(self._model, self._wanted or ())
         with ExitStack() as undo:
             with undisturbed():
-                undo.enter_context(at_first_pass(self._model, self._tap))
-                undo.enter_context(self._model.register_forward_pre_hook(self._clear))
-                undo.enter_context(Watch(self._model, lambda call, output: tell(self._taps, self._keep, call, output)))
+                undo.enter_context(reading_from_first_pass(self._model, self._chosen, self._clear, self._keep))
             self._undo = undo.pop_all()
         self._entered = True
         return self
@@ -147,10 +167,10 @@ class Probe(Mapping[str, Tensor]):
     def __len__(self) -> int:
         return len(self._responses)
 
-    def _tap(self, found: list[Layer]) -> None:
+    def _chosen(self, found: list[Layer]) -> list[Layer]:
         chosen = choose(with_unit_axes(found, self._unit_axis), self._wanted)
         self._names = [layer.name for layer in chosen]
-        self._taps = by_call(chosen)
+        return chosen
 
     def _clear(self, _model: nn.Module, _inputs: tuple[Any, ...]) -> None:
         self._responses.clear()

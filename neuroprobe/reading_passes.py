@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from neuroprobe.addresses import Layer
-from neuroprobe.calls import function_name, is_watched
+from neuroprobe.calls import NEVER_NEGATIVE, function_name, is_watched
 from neuroprobe.models import forward_explained
 from neuroprobe.preparation import Preparation
 from neuroprobe.probe import Keep, tapping
@@ -28,7 +28,6 @@ _TOLERANCE = 1e-4  # of a layer's largest value
 # their forward passes treat each image by itself; what a user's own code does with a batch, no check can tell
 _KNOWN_CODE = ("torch.nn.", "torchvision.", "timm.", "neuroprobe.")
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-_NEVER_NEGATIVE = {"relu", "relu6"}  # functions whose output is not
 _PRECISIONS = (torch.float32, torch.float64)
 
 
@@ -98,7 +97,7 @@ class Folded:
         """The layers by the value that holds each; of one that a ReLU makes it is known that nothing is negative."""
         tape, operations = self.program.tape, self.program.operations
         relus = {
-            value for made in operations if function_name(made.function) in _NEVER_NEGATIVE for value in made.writes
+            value for made in operations if function_name(made.function) in NEVER_NEGATIVE for value in made.writes
         }
         values = {tape.layers[layer.name]: layer for layer in self.layers}
         return {value: replace(layer, never_negative=value in relus) for value, layer in values.items()}

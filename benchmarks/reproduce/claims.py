@@ -17,6 +17,7 @@ from scipy import stats
 from torch import Tensor
 
 import neuroprobe
+from neuroprobe.training.photographs import in_turn
 
 HOLDS, FAILS, UNDECIDED, NOT_REACHED = "holds", "does not hold", "undecided", "not reached"
 
@@ -89,8 +90,5 @@ def photographs(folder: Path, count: int) -> tuple[Tensor, Tensor]:
     """Return photographs of a folder and their labels, classes in turn."""
     opened = [(batch.images, batch.labels) for batch in neuroprobe.data.open_images(folder, batch_size=500)]
     images, labels = (torch.cat(parts) for parts in zip(*opened, strict=True))
-    turn = torch.zeros_like(labels)
-    for label in labels.unique():
-        turn[labels == label] = torch.arange(int((labels == label).sum()))
-    chosen = torch.argsort(turn * (int(labels.max()) + 1) + labels)[:count]
+    chosen = in_turn(labels)[:count]
     return images[chosen], labels[chosen]

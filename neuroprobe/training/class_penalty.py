@@ -11,11 +11,10 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from neuroprobe.addresses import Layer, choose, with_unit_axes
-from neuroprobe.calls import Call, Watch
 from neuroprobe.data import checked_labels
 from neuroprobe.distributed import processes
 from neuroprobe.interrupts import leave, undisturbed
-from neuroprobe.probe import at_first_pass, by_call, tell
+from neuroprobe.probe import reading_from_first_pass
 from neuroprobe.saying import say_once
 from neuroprobe.training.alpha import Alpha
 from neuroprobe.training.penalty import Penalty, is_own_pass
@@ -60,6 +59,8 @@ class SelectivityPenalty(Penalty):
     Source: Leavitt and Morcos, ICLR 2021.
     """
 
+    index = "si"
+
     def __init__(
         self,
         model: nn.Module,
@@ -69,7 +70,6 @@ class SelectivityPenalty(Penalty):
         unit_axis: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__(model, alpha, layers, unit_axis)
-        self._taps: dict[Call, list[Layer]] = {}  # empty until a pass has found the layers
         self._responses: dict[str, Tensor] = {}  # of the last pass with gradients
         self._undo = ExitStack()
         self._ran = False
@@ -81,18 +81,9 @@ class SelectivityPenalty(Penalty):
 
     def __enter__(self) -> SelectivityPenalty:
         self._begin()
-        watch = Watch(self._model, lambda call, output: tell(self._taps, self._keep, call, output))
-
-        def tap(found: list[Layer]) -> None:
-            self._layers = choose(with_unit_axes(found, self._unit_axis), self._wanted)
-            self._taps = by_call(self._layers)
-            watch.narrow(self._taps)
-
         with ExitStack() as undo:
             with undisturbed():
-                undo.enter_context(at_first_pass(self._model, tap))
-                undo.enter_context(self._model.register_forward_pre_hook(self._clear))
-                undo.enter_context(watch)
+                undo.enter_context(reading_from_first_pass(self._model, self._chosen, self._clear, self._keep))
             self._undo = undo.pop_all()
         self._entered = True
         return self
@@ -120,6 +111,10 @@ class SelectivityPenalty(Penalty):
                 self._means = self._means.new_full((len(self._layers),), torch.nan)
                 return 0 * totals.sum()
             return self._weighed(*class_selectivity(totals))
+
+    def _chosen(self, found: list[Layer]) -> list[Layer]:
+        self._layers = choose(with_unit_axes(found, self._unit_axis), self._wanted)
+        return self._layers
 
     def _clear(self, _model: nn.Module, _inputs: tuple[Any, ...]) -> None:
         if torch.is_grad_enabled() and not is_own_pass():

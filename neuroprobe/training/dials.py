@@ -23,15 +23,14 @@ class Dials:
     layers: str | Sequence[str] | None = None
     orientation_layers: str | Sequence[str] | None = None
 
-    def class_penalty(self, network: nn.Module) -> SelectivityPenalty | None:
-        """Return the penalty of class selectivity, if it is to act."""
-        return None if _is_off(self.alpha) else SelectivityPenalty(network, self.alpha, self.layers)
-
-    def orientation_penalty(self, network: nn.Module) -> OrientationPenalty | None:
-        """Return the penalty of orientation selectivity, if it is to act."""
-        if _is_off(self.orientation_alpha):
-            return None
-        return OrientationPenalty(network, self.orientation_alpha, self.orientation_layers)
+    def penalties(self, network: nn.Module) -> list[SelectivityPenalty | OrientationPenalty]:
+        """Return the penalties that are to act."""
+        acting: list[SelectivityPenalty | OrientationPenalty] = []
+        if not _is_off(self.alpha):
+            acting.append(SelectivityPenalty(network, self.alpha, self.layers))
+        if not _is_off(self.orientation_alpha):
+            acting.append(OrientationPenalty(network, self.orientation_alpha, self.orientation_layers))
+        return acting
 
     def described(self) -> dict[str, Any]:
         """Describe them in words that can be compared."""

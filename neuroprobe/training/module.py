@@ -42,9 +42,7 @@ class Learning(LightningModule):
         self.test: dict[str, float] = {}
         self.seed = seed
         self._sets, self._recipe = plan.sets, plan.recipe
-        self._class_penalty = dials.class_penalty(self.network)
-        self._orientation_penalty = dials.orientation_penalty(self.network)
-        self._penalties = [each for each in (self._class_penalty, self._orientation_penalty) if each is not None]
+        self._penalties = dials.penalties(self.network)
         self._undo = ExitStack()
         self._sums: dict[str, Tensor] = {}
         self._shown: Tensor | None = None  # the last batch
@@ -96,12 +94,9 @@ class Learning(LightningModule):
         images, labels = batch
         loss = F.cross_entropy(self(images), labels)
         self._add("train_loss", loss * len(labels), len(labels))
-        if self._class_penalty is not None:
-            loss = loss + self._class_penalty(labels)
-            self._add("si", self._class_penalty.si)
-        if self._orientation_penalty is not None:
-            loss = loss + self._orientation_penalty(labels)
-            self._add("gosi", self._orientation_penalty.gosi)
+        for penalty in self._penalties:
+            loss = loss + penalty(labels)
+            self._add(penalty.index, getattr(penalty, penalty.index))
         self._loss = loss.detach()
         return loss
 
@@ -147,8 +142,12 @@ class Learning(LightningModule):
     def on_train_epoch_end(self) -> None:
         """Sum the epoch up."""
         self.row = {name: self._mean(name) for name in ("train_loss", "val_loss", "val_accuracy", "si", "gosi")}
-        self.row |= {"alpha": self._class_penalty.alpha if self._class_penalty else 0.0, "lr": self._lr}
+        self.row |= {"alpha": self._strength("si"), "lr": self._lr}
         self._sums.clear()
+
+    def _strength(self, index: str) -> float:
+        """Return how strongly an index is pushed in this epoch."""
+        return next((penalty.alpha for penalty in self._penalties if penalty.index == index), 0.0)
 
     def on_test_epoch_end(self) -> None:
         """Keep what was reached."""

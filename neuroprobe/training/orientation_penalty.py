@@ -68,6 +68,8 @@ class OrientationPenalty(Penalty):
     Source: gosi as in Ringach et al., J. Neurosci. 22 (2002) 5639-5651; the penalty is ours.
     """
 
+    index = "gosi"
+
     def __init__(
         self,
         model: nn.Module,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from neuroprobe.addresses import Layer
-from neuroprobe.calls import nonlinearity
+from neuroprobe.calls import never_negative
 from neuroprobe.models import unwrap
 from neuroprobe.probe import refuse_unknown_modules
 from neuroprobe.readout import Readout
@@ -18,7 +19,6 @@ from neuroprobe.saying import say_once
 from neuroprobe.training.alpha import Alpha, alpha_at
 from neuroprobe.training.soft_indices import mean_by_layer
 
-_NEVER_NEGATIVE = ("relu", "relu6", "sigmoid", "hardsigmoid", "softplus")
 _READOUT = Readout()
 _own = ContextVar("own", default=False)
 
@@ -42,8 +42,11 @@ class Penalty:
     """A term of the loss that pushes an index of all units up or down; to be entered before it is called.
 
     Attributes:
+        index: which one: ``"si"`` or ``"gosi"``, the name of the property that holds its mean.
         alpha: the strength in the present epoch; below 0 it pushes down.
     """
+
+    index: ClassVar[str]
 
     def __init__(
         self,
@@ -87,7 +90,7 @@ class Penalty:
     def _response(self, layer: Layer, output: Tensor) -> Tensor:
         """Reduce a layer's output to responses (images, units) from 0 up, within the graph."""
         maps = _READOUT.places(layer, output)
-        if nonlinearity(layer.call, self._model.get_submodule(layer.call.module)) not in _NEVER_NEGATIVE:
+        if not never_negative(layer.call, self._model.get_submodule(layer.call.module)):
             # not .clamp_min(0): its gradient needs the map, which an activation in place may overwrite
             maps = torch.where(maps < 0, 0, maps)
         dtype = torch.promote_types(maps.dtype, torch.float32)

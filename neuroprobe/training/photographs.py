@@ -93,8 +93,22 @@ def read_photographs(
     return sets
 
 
+def in_turn(labels: Tensor) -> Tensor:
+    """Return the numbers of photographs, the classes taken in turn: any first part holds all classes alike.
+
+    Example:
+        >>> in_turn(torch.tensor([0, 0, 0, 1, 1, 1]))
+        tensor([0, 3, 1, 4, 2, 5])
+    """
+    turns = torch.empty_like(labels)
+    for label in labels.unique():
+        of_class = (labels == label).nonzero().flatten()
+        turns[of_class] = torch.arange(len(of_class))
+    return torch.argsort(turns * (labels.max() + 1) + labels)
+
+
 def first_in_turn(labels: Tensor, count: int) -> Tensor:
-    """Return the numbers of the first so many photographs, taken from the classes in turn.
+    """Return the numbers of so many photographs, taken from the classes in turn, in their own order.
 
     Example:
         >>> first_in_turn(torch.tensor([0, 0, 0, 1, 1, 1]), 4)
@@ -102,11 +116,7 @@ def first_in_turn(labels: Tensor, count: int) -> Tensor:
     """
     if not 2 <= count <= len(labels):
         raise ValueError(f"images must be 2 to {len(labels)}, the photographs to learn from; {count} came")
-    turns = torch.empty_like(labels)
-    for label in labels.unique():
-        of_class = (labels == label).nonzero().flatten()
-        turns[of_class] = torch.arange(len(of_class))
-    return torch.argsort(turns * (labels.max() + 1) + labels)[:count].sort().values
+    return in_turn(labels)[:count].sort().values
 
 
 def to_be_learned(

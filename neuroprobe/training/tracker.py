@@ -77,6 +77,12 @@ class UnitTracker(Callback):
         )  # fmt: skip
         self._snapshots: dict[int, Snapshot] = {}
 
+    def __repr__(self) -> str:
+        """Say what it follows: a training goes on with a tracker of the same."""
+        asked = self._measurement
+        what = f"layers={asked.layers!r}, classes={asked.classes}, orientation={asked.orientation}"
+        return f"{type(self).__name__}(every={self._every}, {what})"
+
     @property
     def result(self) -> Development:
         """What was found so far.

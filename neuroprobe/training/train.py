@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from neuroprobe.digests import described
+from neuroprobe.digests import described, lasting_repr
 from neuroprobe.models import random_state_kept, unwrap
 from neuroprobe.networks.expected import Expected, expected_input, network_name, note_expected
 from neuroprobe.networks.loading import load_weights
@@ -110,7 +110,7 @@ def train(
     dials = Dials(alpha, orientation_alpha, layers, orientation_layers)
     asked = {
         "images": images, "corrupted": corrupted, "patience": patience, "seed": seed,
-        "trainer": described(trainer or {}), "track": [type(callback).__name__ for callback in callbacks],
+        "trainer": described(trainer or {}), "track": [lasting_repr(callback) for callback in callbacks],
     }  # fmt: skip
     with random_state_kept(torch.device("cpu")):
         sets = photographs_for(network, data, recipe, images=images, progress=progress)

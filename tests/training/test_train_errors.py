@@ -77,6 +77,13 @@ def test_a_training_by_other_options_is_refused(out, other, difference):
         train(out, **other)
 
 
+def test_a_tracker_of_other_things_is_refused(out):
+    data = small_sets()["test"][0].float() / 255, small_sets()["test"][1]
+    train(out, track=neuroprobe.UnitTracker(data, orientation=False))
+    with pytest.raises(FileExistsError, match=r"track.*every=1, .* there, .*every=2, .* came"):
+        train(out, track=neuroprobe.UnitTracker(data, orientation=False, every=2))
+
+
 def stopped_after_an_epoch(out, **arguments):
     """Train until the second checkpoint, which a full disk does not take."""
     written = []
