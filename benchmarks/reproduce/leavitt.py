@@ -48,11 +48,11 @@ class Size:
 
 
 _FINE = (-20, -5, -2, -1, -0.7, -0.4, -0.2, -0.1, 0, 0.1, 0.2, 0.4, 0.7, 1, 2)
-_TUNED = Recipe("resnet20", epochs=2, batch_size=128, lr=1e-3, optimiser="adam", max_shift=4, border="zero", flip=True)
+_TUNED = Recipe("resnet20", epochs=4, batch_size=128, lr=1e-3, optimiser="adam", max_shift=4, border="zero", flip=True)
 SIZES: Mapping[tuple[str, str], Size] = {
     ("cnn7", "cpu"): Size((-2, -1, 0, 1, 2), 3, replace(RECIPES["cnn7"], epochs=8), images=8_000),
     ("cnn7", "gpu"): Size(_FINE, 5, RECIPES["cnn7"]),
-    ("resnet20", "cpu"): Size((-1, 0, 1), 3, _TUNED, images=2_000),
+    ("resnet20", "cpu"): Size((-2, -1, 0, 1, 2), 3, _TUNED, images=4_000),
     ("resnet20", "gpu"): Size(_FINE, 5, RECIPES["resnet20"]),
     ("resnet18", "gpu"): Size((-2, -1, 0, 1, 2), 5, RECIPES["resnet18"]),
 }
