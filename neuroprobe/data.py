@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 from zlib import crc32
@@ -26,11 +25,12 @@ from torch.utils.data import (
     default_collate,
 )
 
+from neuroprobe.checks import check_axes, check_images, checked_labels
 from neuroprobe.distributed import ALL, Part, agree, look_out, processes
+from neuroprobe.image_folder import photographs_in
 
 Value = TypeVar("Value")
 Data = Tensor | tuple[Tensor, Tensor] | Dataset[Any] | DataLoader[Any] | str | Path
-_RANGE_SLACK = 1e-4  # resizing and decoding may overshoot [0, 1] by rounding
 _BATCH_PIXELS = 2**20  # a batch of this many pixels keeps two cores busy and the maps of wide networks within 1 GB
 _MOST_IMAGES = 256
 _GLIMPSED = 16  # images
@@ -186,33 +186,6 @@ def cut(batches: Iterable[Batch], most: int) -> Iterator[Batch]:
             yield Batch(batch.images[piece], labels, batch.numbers[piece])
 
 
-def check_images(images: Tensor, *, any_range: bool, first: int = 0) -> None:
-    """Raise a ValueError that says what is wrong with a batch of images, if anything is."""
-    _check_axes(images)
-    if not images.is_floating_point():
-        raise ValueError(f"images must be floating, in [0, 1]; {images.dtype} came: divide by 255 if they count to 255")
-    if not images.numel():
-        return
-    lowest, highest = map(float, torch.aminmax(images))  # one pass over the pixels; NaN comes through as NaN
-    if not isfinite(lowest) or not isfinite(highest):
-        bad = ~torch.isfinite(images).flatten(1).all(1)
-        number = first + int(bad.nonzero()[0])
-        raise ValueError(
-            f"images must be finite; image {number} has NaN or infinite values ({int(bad.sum())} in its batch)"
-        )
-    if not any_range and (lowest < -_RANGE_SLACK or highest > 1 + _RANGE_SLACK):
-        raise ValueError(
-            f"images must be in [0, 1] to be normalised; values from {lowest:.3g} to {highest:.3g} came: scale them, "
-            "or pass preprocess=None if they are normalised already"
-        )
-
-
-def _check_axes(images: Any) -> None:
-    if not isinstance(images, Tensor) or images.ndim != 4:
-        came = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
-        raise ValueError(f"images must be a tensor (N, C, H, W); {came} came")
-
-
 def _glimpse(dataset: Any) -> str:
     """Return a checksum of some images of tensors: drawn at random, they would differ between processes."""
     if not isinstance(dataset, _Tensors):
@@ -240,61 +213,20 @@ def _like(loader: DataLoader[Any], **changes: Any) -> DataLoader[Any]:
 
 def _as_dataset(data: Any, shape: tuple[int, int, int] | None) -> Dataset[Any]:
     if isinstance(data, str | Path):
-        return _folder(Path(data), shape)
+        return photographs_in(Path(data), shape)
     if isinstance(data, Tensor | np.ndarray):
         images = torch.as_tensor(data)
-        _check_axes(images)
+        check_axes(images)
         return _Tensors(images)
     if isinstance(data, tuple | list) and len(data) == 2 and np.ndim(data[0]) == 4:
         images = torch.as_tensor(data[0])
-        _check_axes(images)
+        check_axes(images)
         return _Tensors(images, checked_labels(data[1], len(images)))
     if isinstance(data, Dataset) or (hasattr(data, "__getitem__") and hasattr(data, "__len__")):
         return data
     raise TypeError(
         f"data must be images, (images, labels), a Dataset, a DataLoader or a folder; {type(data).__name__} came"
     )
-
-
-def _folder(path: Path, shape: tuple[int, int, int] | None) -> Dataset[Any]:
-    from torchvision.datasets import ImageFolder
-
-    wanted = "a folder of photographs is wanted, in one sub-folder a class (a single one will do)"
-    if not path.is_dir():
-        raise FileNotFoundError(f"{wanted}; there is no folder {path}")
-    try:
-        return ImageFolder(str(path), transform=to_tensor(shape))
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{wanted}; {path}: {error}") from error
-
-
-def to_tensor(shape: tuple[int, int, int] | None) -> Callable[[Any], Tensor]:
-    """Return a function from a PIL photograph to an image (C, H, W) in [0, 1], of the shape where one is given."""
-    from torchvision.transforms.v2 import functional as F
-
-    def convert(photograph: Any) -> Tensor:
-        photograph = photograph if shape is None else fitted(photograph, shape)
-        return F.to_dtype(F.to_image(photograph), torch.float32, scale=True).as_subclass(Tensor)
-
-    return convert
-
-
-def fitted(photograph: Any, shape: tuple[int, int, int]) -> Any:
-    """Return a PIL photograph of a shape (C, H, W): scaled to just cover it, and its centre cut out."""
-    from torchvision.transforms.v2 import functional as F
-
-    if shape[0] == 1:
-        photograph = photograph.convert("L")
-    if photograph.size != (shape[2], shape[1]):
-        photograph = F.center_crop(F.resize(photograph, _covering(photograph.size, shape)), list(shape[1:]))
-    return photograph
-
-
-def _covering(size: tuple[int, int], shape: tuple[int, int, int]) -> list[int]:
-    """Return (height, width) of a photograph scaled to just cover a shape."""
-    width, height = size
-    scale = max(shape[1] / height, shape[2] / width)
-    return [max(shape[1], round(height * scale)), max(shape[2], round(width * scale))]
 
 
 def _batch_size(dataset: Any, shape: tuple[int, int, int] | None) -> int:
@@ -324,21 +256,6 @@ def _images_and_labels(item: Any) -> tuple[Tensor, Tensor | None]:
     if isinstance(item, Sequence) and len(item) in (1, 2):
         return item[0], item[1] if len(item) == 2 else None
     raise TypeError(f"a batch must be images or (images, labels); {type(item).__name__} came")
-
-
-def checked_labels(labels: Any, count: int) -> Tensor:
-    """Return labels as class indices, one an image, or raise a ValueError that says what is wrong with them."""
-    try:
-        labels = torch.as_tensor(labels)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"labels must be class indices, whole numbers from 0; {labels!r:.60} came") from error
-    if labels.ndim != 1 or len(labels) != count:
-        raise ValueError(f"labels must be one class index an image: {count} images, labels {tuple(labels.shape)} came")
-    if labels.is_floating_point() or labels.is_complex():
-        raise ValueError(f"labels must be class indices, whole numbers from 0; {labels.dtype} came")
-    if len(labels) and labels.min() < 0:
-        raise ValueError(f"labels must be class indices from 0; {int(labels.min())} came")
-    return labels.long()
 
 
 def _class_names(dataset: Any) -> tuple[str, ...] | None:

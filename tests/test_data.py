@@ -174,6 +174,14 @@ def test_a_folder_without_class_folders(tmp_path):
         read(tmp_path)
 
 
+def test_a_folder_of_several_sets(tmp_path):
+    for split in ("train", "test"):
+        photograph(tmp_path / split / "cat" / "a.png")
+    with pytest.raises(ValueError, match=r"holds test/ and train/, which are no classes: give one of them"):
+        read(tmp_path)
+    assert len(read(tmp_path / "test")) == 1
+
+
 def test_an_empty_class_folder(folder):
     (folder / "emu").mkdir()
     with pytest.raises(FileNotFoundError, match="no valid file for the classes emu"):
@@ -260,6 +268,7 @@ LABELS = {
     "one-hot": (torch.eye(6), r"6 images, labels \(6, 6\) came"),
     "floating": (torch.zeros(6), r"whole numbers from 0; torch.float32 came"),
     "negative": (torch.tensor([0, 1, 2, -3, 0, 0]), r"class indices from 0; -3 came"),
+    "no indices": (torch.tensor([0, 1, 2, 10**8, 0, 0]), r"class indices below 1,048,576; 100,000,000 came"),
     "names": (["cat"] * 6, r"whole numbers from 0; \['cat', 'cat'.* came"),
     "nothing": (None, "whole numbers from 0; None came"),
 }

@@ -14,7 +14,8 @@ from neuroprobe.analysis.attribution import SCORES, Attribute, Conductance, Grad
 from neuroprobe.analysis.captum_methods import PATH_METHODS, DeepLift, PathMethod
 from neuroprobe.analysis.unit_totals import UnitTotals
 from neuroprobe.answers import labels_among
-from neuroprobe.data import Batch, Data, check_images, cut, suggested_batch
+from neuroprobe.checks import check_images
+from neuroprobe.data import Batch, Data, cut, suggested_batch
 from neuroprobe.distributed import together
 from neuroprobe.observing import first_image
 from neuroprobe.preparation import Preparation, Preprocess, prepare

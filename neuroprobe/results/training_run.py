@@ -25,7 +25,8 @@ class TrainingRun:
         network: In eval mode, with size and normalisation noted; its weights are those of the best validation epoch
             where there was a validation set, else of the last.
         history: One row an epoch, from 1: ``train_loss`` (without penalties) and ``val_loss``, nats; ``val_accuracy``,
-            ``si``, ``gosi`` (means over the epoch's batches, where a penalty measured them), ``alpha``, ``lr``.
+            ``si``, ``gosi`` (means over the epoch's batches, where a penalty measured them), ``alpha`` and
+            ``orientation_alpha`` (0 without the penalty), ``lr``.
         test: ``loss`` and ``accuracy`` on the test photographs, looked at once.
         meta: What it was made from: data, recipe, options, versions; ``epoch`` is the one that the weights are of.
         folder: Where it lies.

@@ -11,7 +11,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from neuroprobe.addresses import Layer, choose, with_unit_axes
-from neuroprobe.data import checked_labels
+from neuroprobe.checks import checked_labels
 from neuroprobe.distributed import processes
 from neuroprobe.interrupts import leave, undisturbed
 from neuroprobe.probe import reading_from_first_pass

@@ -142,7 +142,7 @@ class Learning(LightningModule):
     def on_train_epoch_end(self) -> None:
         """Sum the epoch up."""
         self.row = {name: self._mean(name) for name in ("train_loss", "val_loss", "val_accuracy", "si", "gosi")}
-        self.row |= {"alpha": self._strength("si"), "lr": self._lr}
+        self.row |= {"alpha": self._strength("si"), "orientation_alpha": self._strength("gosi"), "lr": self._lr}
         self._sums.clear()
 
     def _strength(self, index: str) -> float:

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neuroprobe.data import check_images, checked_labels, fitted
+from neuroprobe.checks import check_images, checked_labels
 from neuroprobe.digests import bytes_of, digest
+from neuroprobe.image_folder import fitted
 from neuroprobe.progress import progress_bar
 from neuroprobe.training.randomness import Purpose, generator
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _log = logging.getLogger("neuroprobe")
-COLUMNS = ("train_loss", "val_loss", "val_accuracy", "si", "gosi", "alpha", "lr")
+COLUMNS = ("train_loss", "val_loss", "val_accuracy", "si", "gosi", "alpha", "orientation_alpha", "lr")
 
 
 class RunFolder:

@@ -104,7 +104,7 @@ def sweep(
     snapshots = {}
     with progress_bar("sweeping", len(grid), shown=progress, unit="runs") as bar:
         for alpha, seed in grid:
-            place = Path(out) / f"alpha={alpha:g},seed={seed}"
+            place = Path(out) / f"alpha={repr(alpha).removesuffix('.0')},seed={seed}"
             dial: dict[str, Any] = {strength: alpha, where: layers}
             run = train(network, sets, out=place, seed=seed, progress=progress, **same, **dial)
             snapshots[alpha, seed] = first_looks(measurement, run.network)

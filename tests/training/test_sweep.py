@@ -51,6 +51,11 @@ def test_every_strength_is_trained_from_every_seed_in_a_folder_of_its_own(traine
     assert found.table.index.tolist() == [(-0.5, 3), (-0.5, 7), (0, 3), (0, 7)]
 
 
+def test_strengths_that_hardly_differ_have_folders_of_their_own(trained, tmp_path):
+    run(tmp_path, [1, 1.0000001], 1)
+    assert [asked["folder"] for asked in trained] == ["alpha=1,seed=0", "alpha=1.0000001,seed=0"]
+
+
 def test_orientation_has_a_dial_and_layers_of_its_own(trained, tmp_path):
     found = run(tmp_path, [-1], 1, penalty="orientation", layers=["1"])
     assert (trained[0]["orientation_alpha"], trained[0]["orientation_layers"]) == (-1, ["1"])

@@ -36,6 +36,7 @@ def test_what_is_planted_is_learned(run):
 def test_the_history_has_a_row_an_epoch(run):
     assert run.history.index.tolist() == [1, 2, 3, 4]
     assert run.history.alpha.tolist() == [-1] * 4
+    assert run.history.orientation_alpha.tolist() == [0] * 4
     assert run.history[["train_loss", "val_loss", "val_accuracy", "si", "lr"]].notna().all(axis=None)
     assert run.history.gosi.isna().all()
     assert run.summary().index.tolist() == list(dict.fromkeys([1, run.meta["epoch"], 4]))
