@@ -1,5 +1,6 @@
 """Ends of processes by the kernel: as a file is about to be written, with one half written, or at any time."""
 
+import multiprocessing
 import os
 import random
 import resource
@@ -9,6 +10,18 @@ from pathlib import Path
 
 WRITES = {"os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.truncate", "shutil.rmtree"}  # of Python's audit events
 SIGNALS = (-signal.SIGKILL, -signal.SIGXFSZ, -signal.SIGALRM)  # exit codes of what died so
+# A process of tests has one server, which loads this when it starts, whoever asks first: what is forked need not.
+LOADED = [
+    "neuroprobe.recording", "neuroprobe.training.fitting", "neuroprobe.training.train", "neuroprobe.results",
+    "torchvision.datasets", "xarray", "zarr", "pandas", "safetensors.torch", "pytest",
+]  # fmt: skip
+
+
+def forking():
+    """Return what forks processes that have all of it loaded."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(LOADED)
+    return context
 
 
 class Death:

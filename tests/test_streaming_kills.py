@@ -4,14 +4,13 @@ Each run is a forked process that is killed by the kernel: as it is about to ope
 file half written (a limit on its length), or at any time whatever (a timer). The next one makes the same call.
 """
 
-import multiprocessing
 import sys
 import threading
 from itertools import count
 
 import pytest
 import torch
-from deaths import SIGNALS, Death
+from deaths import SIGNALS, Death, forking
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
@@ -62,9 +61,7 @@ def record(case, place, death=None):
 
 @pytest.fixture(scope="module")
 def processes():
-    forking = multiprocessing.get_context("forkserver")
-    forking.set_forkserver_preload(["neuroprobe.recording", "torchvision.datasets", "xarray", "zarr", "pandas"])
-    return forking
+    return forking()
 
 
 def files(place):

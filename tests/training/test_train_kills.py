@@ -4,15 +4,13 @@ As in test_streaming_kills.py, each run is a forked process that the kernel kill
 one makes the same call.
 """
 
-import multiprocessing
-import os
 import sys
 import threading
 from itertools import count
 
 import pytest
 import torch
-from deaths import SIGNALS, Death
+from deaths import SIGNALS, Death, forking
 from planted_photographs import plain_network, small_network, small_sets
 from safetensors import safe_open
 from torch.testing import assert_close
@@ -53,18 +51,7 @@ def train(case, place, death=None):
 
 @pytest.fixture(scope="module")
 def processes():
-    os.environ["OMP_NUM_THREADS"] = "1"
-    forking = multiprocessing.get_context("forkserver")
-    forking.set_forkserver_preload(
-        [
-            "neuroprobe.training.fitting",
-            "neuroprobe.training.train",
-            "neuroprobe.results",
-            "pandas",
-            "safetensors.torch",
-        ]
-    )
-    return forking
+    return forking()
 
 
 def run(processes, case, place, death=None):
