@@ -50,9 +50,10 @@ def checked_labels(labels: Any, count: int) -> Tensor:
         raise ValueError(f"labels must be one class index an image: {count} images, labels {tuple(labels.shape)} came")
     if labels.is_floating_point() or labels.is_complex():
         raise ValueError(f"labels must be class indices, whole numbers from 0; {labels.dtype} came")
+    labels = labels.long()  # what counts without a sign has no minimum in torch
     if len(labels) and labels.min() < 0:
         raise ValueError(f"labels must be class indices from 0; {int(labels.min())} came")
     if len(labels) and labels.max() >= _MOST_CLASSES:
         largest = f"{int(labels.max()):,}"
         raise ValueError(f"labels must be class indices below {_MOST_CLASSES:,}; {largest} came: number them from 0")
-    return labels.long()
+    return labels

@@ -60,6 +60,11 @@ def _(thing: str | int | float | None) -> Any:
 
 
 @described.register
+def _(thing: np.generic) -> Any:
+    return thing.item()
+
+
+@described.register
 def _(thing: list | tuple) -> Any:  # type: ignore[type-arg]
     return [described(part) for part in thing]
 

@@ -24,6 +24,7 @@ def photographs_in(path: Path, shape: tuple[int, int, int] | None) -> ImageFolde
     """
     from torchvision.datasets import ImageFolder
 
+    path = path.expanduser()
     wanted = "a folder of photographs is wanted, in one sub-folder a class (a single one will do)"
     if not path.is_dir():
         raise FileNotFoundError(f"{wanted}; there is no folder {path}")

@@ -125,6 +125,12 @@ def test_a_folder_gives_labels_by_name(folder):
     assert batch.images[:, :, 4, 4].tolist() == [[1, 0, 0], [1, 0, 0], [0, 1, 0]]
 
 
+def test_a_folder_at_home(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    (batch,) = read(f"~/{folder.name}", shape=(3, 8, 8))
+    assert len(batch.images) == 3
+
+
 @pytest.mark.parametrize("shape", [(3, 8, 8), (3, 4, 4), (3, 7, 12), (3, 30, 10)])
 def test_photographs_are_scaled_to_cover_and_cut(folder, shape):
     (batch,) = read(str(folder), shape=shape)
@@ -278,6 +284,12 @@ LABELS = {
 def test_bad_labels(labels, message):
     with pytest.raises(ValueError, match=message):
         read((grey(6), labels))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.uint32, np.uint64, bool])
+def test_labels_of_any_whole_numbers(kind):
+    (batch,) = read((grey(4), np.array([0, 1, 0, 1], dtype=kind)))
+    assert batch.labels.tolist() == [0, 1, 0, 1]
 
 
 def test_bad_labels_of_a_dataset():

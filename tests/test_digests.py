@@ -73,6 +73,11 @@ def test_what_is_made_again_is_described_the_same():
     assert described(Scale(torch.ones(2))) == described(Scale(torch.ones(2)))
 
 
+def test_numbers_of_numpy_are_described_as_they_are():
+    assert described([np.int64(3), np.float32(0.5), np.bool_(True)]) == [3, 0.5, True]
+    assert [type(number) for number in described([np.int64(3), np.float64(0.5)])] == [int, float]
+
+
 def test_functions_that_hold_themselves_or_each_other_are_described():
     def one(x):
         return other(x) if x else one(x)

@@ -29,7 +29,15 @@ class ByLayer(dict[str, Any]):
         raise unknown_layer(str(layer), list(self), of_network=False)
 
 
-class Saved(ABC):
+class Travels:
+    """A frozen dataclass that goes between processes and through ``copy``: read-only mappings cannot, so as dicts."""
+
+    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
+        """Give what it is made anew from."""
+        return type(self), tuple(_thawed(getattr(self, part.name)) for part in fields(self))  # type: ignore[arg-type]
+
+
+class Saved(Travels, ABC):
     """The side of a result that has nothing to do with what was measured; its subclasses are frozen dataclasses."""
 
     kind: ClassVar[str] = "saved"
@@ -67,10 +75,6 @@ class Saved(ABC):
     @abstractmethod
     def from_contents(cls, contents: Contents) -> Self:
         """Undo :meth:`to_contents`."""
-
-    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
-        """Travel between processes and through ``copy``: read-only mappings cannot, so they go as dicts."""
-        return type(self), tuple(_thawed(getattr(self, part.name)) for part in fields(self))  # type: ignore[arg-type]
 
     def _repr_html_(self) -> str:
         """Show the summary and a small picture in Jupyter."""

@@ -24,6 +24,8 @@ def alpha_at(alpha: Alpha, epoch: int) -> float:
         ValueError: if it is no finite number, or the epoch no whole number from 0.
     """
     whole_number("epoch", epoch)
+    if hasattr(alpha, "tolist"):  # of NumPy or torch
+        alpha = alpha.tolist()
     if callable(alpha):
         return _finite(alpha(epoch), f"of epoch {epoch}")
     if not isinstance(alpha, Sequence) or isinstance(alpha, str):

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -106,7 +107,25 @@ class Fitting:
             raise
 
 
+@contextmanager
+def settings_kept() -> Iterator[None]:
+    """Put what a Trainer sets in all of torch, where it is to be deterministic or to benchmark, back as it was."""
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    benchmark = torch.backends.cudnn.benchmark
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(deterministic, warn_only=warns)
+        torch.backends.cudnn.benchmark = benchmark
+
+
 def _trainer(options: Mapping[str, Any], **ours: Any) -> Trainer:
+    if not isinstance(options, Mapping):
+        raise TypeError(
+            "trainer must be a mapping of options for Lightning's Trainer, such as {'accelerator': 'gpu'}; "
+            f"{type(options).__name__} came"
+        )
     for name in options.keys() & _OURS.keys():
         raise ValueError(f"trainer={{{name!r}: ...}} is not the user's to give: it is {_OURS[name]}")
     quiet = {"logger": False, "enable_model_summary": False, "num_sanity_val_steps": 0, "devices": 1}

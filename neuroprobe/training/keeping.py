@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from math import isnan
 from typing import Any
 
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
 
 from neuroprobe.training.module import Learning
 from neuroprobe.training.run_folder import RunFolder, write_weights
+from neuroprobe.training.tracker import UnitTracker
 
 
 class Keeper(Checkpoint):
@@ -41,9 +42,8 @@ class Keeper(Checkpoint):
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Write what a tracker found."""
         if trainer.is_global_zero:
-            callbacks = trainer.callbacks  # type: ignore[attr-defined]
-            for result in (callback.result for callback in callbacks if hasattr(callback, "result")):
-                result.save(self._folder.development, overwrite=True)
+            for tracker in _trackers(trainer.callbacks):  # type: ignore[attr-defined]
+                tracker.result.save(self._folder.development, overwrite=True)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Write the weights, which say that the training is over."""
@@ -77,6 +77,28 @@ class Patience(EarlyStopping):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Stop at once where the training had stopped already."""
         trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
+
+
+def checked_callbacks(track: Callback | Sequence[Callback]) -> list[Callback]:
+    """Return what is to come along with a training.
+
+    Raises:
+        TypeError: if something is no callback; ValueError: if there are two trackers, which one folder does not hold.
+    """
+    callbacks = list(track) if isinstance(track, Sequence) else [track]
+    for callback in callbacks:
+        if not isinstance(callback, Callback):
+            raise TypeError(
+                "track must be a UnitTracker, or callbacks of lightning.pytorch, () for none; "
+                f"{type(callback).__name__} came"
+            )
+    if (count := len(_trackers(callbacks))) > 1:
+        raise ValueError(f"track takes one UnitTracker at most; {count} came: let one follow the layers of all")
+    return callbacks
+
+
+def _trackers(callbacks: Sequence[Callback]) -> list[UnitTracker]:
+    return [callback for callback in callbacks if isinstance(callback, UnitTracker)]
 
 
 def best_epoch(losses: Sequence[float]) -> int:

@@ -15,6 +15,7 @@ from neuroprobe.checks import check_images, checked_labels
 from neuroprobe.digests import bytes_of, digest
 from neuroprobe.image_folder import fitted
 from neuroprobe.progress import progress_bar
+from neuroprobe.readout import whole_number
 from neuroprobe.training.randomness import Purpose, generator
 
 _AT_A_TIME = 4096  # photographs of which sums are taken in double precision
@@ -76,7 +77,7 @@ def read_photographs(
         ValueError: if sets do not agree in classes or size, or hold what no photographs do.
     """
     if isinstance(data, str | Path):
-        folder = Path(data)
+        folder = Path(data).expanduser()
         names = [name for name in _SETS if name != "val" or (folder / name).is_dir()]
         most = {"train": images}
         sets = {name: _from_folder(folder / name, size, most.get(name), progress=progress) for name in names}
@@ -115,6 +116,7 @@ def first_in_turn(labels: Tensor, count: int) -> Tensor:
         >>> first_in_turn(torch.tensor([0, 0, 0, 1, 1, 1]), 4)
         tensor([0, 1, 3, 4])
     """
+    whole_number("images", count)
     if not 2 <= count <= len(labels):
         raise ValueError(f"images must be 2 to {len(labels)}, the photographs to learn from; {count} came")
     return in_turn(labels)[:count].sort().values
@@ -200,9 +202,22 @@ def _from_folder(folder: Path, size: tuple[int, int, int] | None, most: int | No
 def _from_mapping(data: Mapping[str, Any]) -> dict[str, Photographs]:
     if all(isinstance(held, Photographs) for held in data.values()):
         return dict(data)
-    labels = {name: checked_labels(data[name][1], len(data[name][0])) for name in _SETS if name in data}
-    classes = tuple(map(str, range(int(labels["train"].max()) + 1)))
-    return {name: _from_tensors(name, data[name][0], of_set, classes) for name, of_set in labels.items()}
+    pairs = {name: _pair(name, data[name]) for name in _SETS if name in data}
+    classes = tuple(map(str, range(len(pairs["train"][1].bincount()))))
+    return {name: _from_tensors(name, *pair, classes) for name, pair in pairs.items()}
+
+
+def _pair(name: str, held: Any) -> tuple[Any, Tensor]:
+    """Return a set's images and its labels, which are checked."""
+    if not isinstance(held, tuple | list) or len(held) != 2:
+        raise TypeError(
+            f"{name} must be (images, labels), images (N, C, H, W); {type(held).__name__} came: of a data set, "
+            "torch.stack the images"
+        )
+    labels = checked_labels(held[1], len(held[0]))
+    if not len(labels):
+        raise ValueError(f"{name} holds no photographs: at least one is needed")
+    return held[0], labels
 
 
 def _from_tensors(name: str, images: Any, labels: Tensor, classes: tuple[str, ...]) -> Photographs:
@@ -211,7 +226,7 @@ def _from_tensors(name: str, images: Any, labels: Tensor, classes: tuple[str, ..
         check_images(images, any_range=False)
     elif images.ndim != 4:
         raise ValueError(f"images must be a tensor (N, C, H, W); {tuple(images.shape)} came as {name}")
-    if len(labels) and labels.max() >= len(classes):
+    if labels.max() >= len(classes):
         raise ValueError(f"train has labels up to {len(classes) - 1}; {name} has {int(labels.max())}")
     return Photographs(images.permute(0, 2, 3, 1).contiguous(), labels, classes)
 
@@ -223,8 +238,6 @@ def _check_alike(sets: Mapping[str, Photographs]) -> None:
             f"photographs of at least two classes are wanted to learn from; {len(train)} of one class came"
         )
     for name, photographs in sets.items():
-        if not len(photographs):
-            raise ValueError(f"{name} holds no photographs: at least one is needed")
         for what in ("shape", "classes"):
             if getattr(photographs, what) != getattr(train, what):
                 raise ValueError(

@@ -56,9 +56,11 @@ class RunFolder:
             FileExistsError: if a training by other options lies there.
         """
         options = json.loads(json.dumps(options))
-        if self.options.is_file() and (self.is_finished or self.checkpoint.is_file()):
+        if self.options.is_file() and self._has_learned:
             self._refuse_other(json.loads(self.options.read_text(encoding="utf-8")), options)
+        if self._goes_on:
             return
+        self.epoch(0).unlink(missing_ok=True)  # of other options, it may be
         write_whole(self.options, json.dumps({"options": options, "versions": versions()}, indent=1).encode())
 
     @contextmanager
@@ -115,7 +117,18 @@ class RunFolder:
         stored = json.loads(self.options.read_text(encoding="utf-8"))
         return {**stored["options"], "versions": stored["versions"]}
 
+    @property
+    def _goes_on(self) -> bool:
+        return self.is_finished or self.checkpoint.is_file()
+
+    @property
+    def _has_learned(self) -> bool:
+        kept = self.epoch(0).parent.glob("*.safetensors")  # where a damaged checkpoint was removed, they may be all
+        return self._goes_on or any(file != self.epoch(0) for file in kept)
+
     def _refuse_foreign(self) -> None:
+        if self.place.exists() and not self.place.is_dir():
+            raise FileExistsError(f"{self.place} is a file: choose a folder for out=")
         inside = self.place.iterdir() if self.place.is_dir() and not self.options.is_file() else ()
         there = sorted(path.name for path in inside if path.name not in (".lock", "run.json.new"))
         if there:

@@ -67,7 +67,7 @@ def train(
         >>> with tempfile.TemporaryDirectory() as out:
         ...     run = neuroprobe.train("cnn7", data, out=out, recipe=quick, alpha=-1, progress=False)
         >>> run.history.columns.to_list()
-        ['train_loss', 'val_loss', 'val_accuracy', 'si', 'gosi', 'alpha', 'lr']
+        ['train_loss', 'val_loss', 'val_accuracy', 'si', 'gosi', 'alpha', 'orientation_alpha', 'lr']
         >>> neuroprobe.layers(run.network).name[0]  # of the CPU, in eval mode, as any network that is loaded
         'conv1'
 
@@ -86,7 +86,7 @@ def train(
         corrupted: share of the labels to learn that are replaced by another class's, the same ones all along.
         validation: share of the photographs to learn that is held out where there is no val/; None for the recipe's.
         patience: stop after so many epochs without a smaller validation loss; None for never.
-        track: a :class:`UnitTracker`, or any callbacks of Lightning's.
+        track: a :class:`UnitTracker`, or any callbacks of Lightning's with one of these at most.
         keep_every: keep the weights after every so many epochs, and before the first, in ``epochs/``; 0 for none.
         seed: of the initial weights and of all that is drawn.
         trainer: options for Lightning's Trainer: ``{"accelerator": "gpu", "devices": 2, "precision": "bf16-mixed"}``;
@@ -101,18 +101,19 @@ def train(
         OSError: if the disk is full; what was on it stays.
     """
     require_lightning()
-    from neuroprobe.training.fitting import Fitting
+    from neuroprobe.training.fitting import Fitting, settings_kept
+    from neuroprobe.training.keeping import checked_callbacks
 
     whole_number("seed", seed)
     whole_number("keep_every", keep_every)
     recipe = _recipe(network, recipe, validation)
-    callbacks = list(track) if isinstance(track, Sequence) else [track]
+    callbacks = checked_callbacks(track)
     dials = Dials(alpha, orientation_alpha, layers, orientation_layers)
-    asked = {
-        "images": images, "corrupted": corrupted, "patience": patience, "seed": seed,
-        "trainer": described(trainer or {}), "track": [lasting_repr(callback) for callback in callbacks],
-    }  # fmt: skip
-    with random_state_kept(torch.device("cpu")):
+    asked = described({
+        "images": images, "corrupted": corrupted, "patience": patience, "seed": seed, "trainer": trainer or {},
+        "track": [lasting_repr(callback) for callback in callbacks],
+    })  # fmt: skip
+    with random_state_kept(_drawing()), settings_kept():
         sets = photographs_for(network, data, recipe, images=images, progress=progress)
         sets = to_be_learned(sets, validation=recipe.validation, corrupted=corrupted, seed=seed)
         _check_patience(patience, validates="val" in sets)
@@ -127,7 +128,7 @@ def train(
                 folder.begin(plan.made_from | dials.described() | asked)
             if not folder.is_finished:
                 fitting.run()
-        return load_run(folder.place, plan.network)
+        return load_run(folder.place, plan.network.float())  # whatever it was trained in
 
 
 def load_run(folder: str | Path, network: nn.Module | None = None) -> TrainingRun:
@@ -181,9 +182,19 @@ def require_lightning() -> None:
         raise ImportError('training needs Lightning: pip install "neuroprobe[train]"') from error
 
 
+def _drawing() -> torch.device:
+    """Return the device whose random state a training would change, beside the CPU's."""
+    return torch.device("cuda" if torch.cuda.is_initialized() else "cpu")
+
+
 def _recipe(network: str | nn.Module, recipe: Recipe | str | None, validation: float | None) -> Recipe:
     if isinstance(recipe, str):
         recipe = recipe_named(recipe)
+    if not isinstance(recipe, Recipe | None):
+        raise TypeError(
+            f"recipe must be a Recipe, the name of one, or None; {type(recipe).__name__} came: make a variant, as "
+            'dataclasses.replace(RECIPES["cnn7"], epochs=8) does'
+        )
     if isinstance(network, str):
         own = recipe_named(network)
         recipe = own if recipe is None else replace(recipe, network=own.network)

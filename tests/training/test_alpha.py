@@ -1,11 +1,17 @@
 import numpy as np
 import pytest
+import torch
 
 from neuroprobe.training.alpha import alpha_at
 
 
 def test_the_last_of_a_sequence_holds_on():
     assert [alpha_at((0, -0.5, -1), epoch) for epoch in range(5)] == [0, -0.5, -1, -1, -1]
+
+
+def test_arrays_and_tensors_are_sequences_too():
+    assert [alpha_at(np.linspace(0, 1, 3), epoch) for epoch in (0, 1, 7)] == [0, 0.5, 1]
+    assert alpha_at(torch.tensor([0, -2]), 1) == alpha_at(torch.tensor(-2.0), 1) == -2
 
 
 def test_a_number_holds_in_every_epoch():

@@ -1,8 +1,12 @@
+import copy
 import json
+import pickle
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from lightning.pytorch import Callback
 from planted_photographs import planted, small_network, small_sets
 from safetensors import safe_open
 from torch import nn
@@ -82,6 +86,40 @@ def test_a_finished_training_is_loaded(run, monkeypatch):
         assert loaded.history.equals(run.history)
         assert (loaded.test, loaded.meta) == (run.test, run.meta)
         assert_close(loaded.network.state_dict(), run.network.state_dict(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("travelled", [copy.deepcopy, lambda run: pickle.loads(pickle.dumps(run))])  # noqa: S301
+def test_a_run_survives_copy_and_pickle(run, travelled):
+    other = travelled(run)
+    assert other.history.equals(run.history)
+    assert (other.test, other.meta, other.folder) == (run.test, run.meta, run.folder)
+    assert_close(other.network.state_dict(), run.network.state_dict(), rtol=0, atol=0)
+
+
+def test_numbers_of_numpy_are_the_same_training(tmp_path):
+    one = {"recipe": replace(RECIPE, epochs=1), "validation": 0.5}
+    trained = train(
+        tmp_path / "run", seed=np.int64(3), images=np.int32(30), patience=np.int64(1), alpha=np.ones(1), **one
+    )
+    assert (trained.meta["seed"], trained.meta["images"], trained.meta["patience"]) == (3, 30, 1)
+    assert trained.history.alpha.tolist() == [1]
+    again = train(tmp_path / "run", seed=3, images=30, patience=1, alpha=np.ones(1), **one)
+    assert again.history.equals(trained.history)
+
+
+@pytest.mark.parametrize("precision", ["bf16-true", "64-true"])
+def test_the_network_is_of_one_precision_whatever_it_was_trained_in(tmp_path, precision):
+    options = {"trainer": CPU | {"precision": precision}, "recipe": replace(RECIPE, epochs=1)}
+    trained, loaded = (train(tmp_path / "run", **options).network for _ in range(2))
+    assert {weight.dtype for weight in trained.parameters()} == {torch.float32}
+    assert_close(trained.state_dict(), loaded.state_dict(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("setting", ["deterministic", "benchmark"])
+def test_torch_works_as_before_a_training(tmp_path, setting):
+    train(tmp_path / "run", trainer=CPU | {setting: True}, recipe=replace(RECIPE, epochs=1))
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert not torch.backends.cudnn.benchmark
 
 
 def test_a_network_of_ones_own_is_wanted_to_load_it(run):
@@ -175,3 +213,11 @@ def test_a_tracker_comes_along(tmp_path):
     assert run.development.epochs.index.tolist() == [0, 2, 4]
     assert run.development.epochs.accuracy.iloc[-1] == pytest.approx(run.test["accuracy"])
     assert run.development.units.equals(tracker.result.units)
+
+
+class Noting(Callback):
+    result = "a callback's own"
+
+
+def test_a_callback_may_have_a_result_of_its_own(tmp_path):
+    assert train(tmp_path / "run", track=Noting(), recipe=replace(RECIPE, epochs=1)).development is None

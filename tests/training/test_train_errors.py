@@ -14,6 +14,7 @@ from torch.testing import assert_close
 import neuroprobe
 from neuroprobe import folders
 from neuroprobe.training.recipes import RECIPES, Recipe
+from neuroprobe.training.run_folder import RunFolder
 
 RECIPE = Recipe("small", epochs=3, batch_size=20, lr=0.05)
 
@@ -21,6 +22,11 @@ RECIPE = Recipe("small", epochs=3, batch_size=20, lr=0.05)
 def train(out, network=None, **arguments):
     settings = {"recipe": RECIPE, "trainer": {"accelerator": "cpu"}, "progress": False} | arguments
     return neuroprobe.train(network or small_network(), settings.pop("data", small_sets()), out=out, **settings)
+
+
+def tracker(**arguments):
+    images, labels = small_sets()["test"]
+    return neuroprobe.UnitTracker((images / 255, labels), orientation=False, **arguments)
 
 
 @pytest.fixture
@@ -40,6 +46,11 @@ def out(tmp_path):
         ({"patience": 0, "validation": 0.2}, ValueError, "patience must be a whole number from 1; 0 came"),
         ({"trainer": {"acelerator": "cpu"}}, ValueError, r"does not take \{'acelerator': 'cpu'\}"),
         ({"trainer": {"accelerator": "abacus"}}, ValueError, "does not take .*abacus"),
+        ({"trainer": ["gpu"]}, TypeError, r"such as \{'accelerator': 'gpu'\}; list came"),
+        ({"recipe": {"epochs": 3}}, TypeError, "recipe must be a Recipe, .*; dict came: make a variant"),
+        ({"images": 20.5}, ValueError, r"images must be a whole number from 0; 20\.5 came"),
+        ({"track": None}, TypeError, r"callbacks of lightning\.pytorch, \(\) for none; NoneType came"),
+        ({"track": [tracker(), tracker()]}, ValueError, "track takes one UnitTracker at most; 2 came"),
         ({"trainer": {"max_epochs": 3}}, ValueError, r"trainer=\{'max_epochs': \.\.\.\} .* it is the recipe's"),
         ({"network": small_network().requires_grad_(False)}, ValueError, "all of this Sequential are frozen"),
         ({"network": nn.Conv2d(3, 4, 3)}, ValueError, r"3 classes or more\) .* Conv2d gives \(2, 4, 6, 6\)"),
@@ -78,10 +89,21 @@ def test_a_training_by_other_options_is_refused(out, other, difference):
 
 
 def test_a_tracker_of_other_things_is_refused(out):
-    data = small_sets()["test"][0].float() / 255, small_sets()["test"][1]
-    train(out, track=neuroprobe.UnitTracker(data, orientation=False))
+    train(out, track=tracker())
     with pytest.raises(FileExistsError, match=r"track.*every=1, .* there, .*every=2, .* came"):
-        train(out, track=neuroprobe.UnitTracker(data, orientation=False, every=2))
+        train(out, track=tracker(every=2))
+
+
+def test_no_weights_of_another_training_stay_where_one_begins(out):
+    folder = RunFolder(out)
+    folder.begin({"seed": 0})
+    folders.write_whole(folder.epoch(0), b"untrained")
+    folder.begin({"seed": 1})
+    assert not folder.epoch(0).exists()
+    folders.write_whole(folder.epoch(1), b"learned")  # then its checkpoint was damaged, and removed
+    with pytest.raises(FileExistsError, match="seed: 1 there, 2 came"):
+        folder.begin({"seed": 2})
+    assert folder.epoch(1).exists()
 
 
 def stopped_after_an_epoch(out, **arguments):
@@ -164,8 +186,6 @@ def test_a_batch_of_one_class_learns_all_the_same(out):
 
 
 def test_another_call_at_the_same_folder(out):
-    from neuroprobe.training.run_folder import RunFolder
-
     with RunFolder(out).locked(), pytest.raises(BlockingIOError, match=f"{out} is being written by another process"):
         train(out)
 
@@ -176,6 +196,8 @@ def test_something_else_in_the_folder(out):
     with pytest.raises(FileExistsError, match=r"holds no training \(thesis\.txt\): choose another folder"):
         train(out)
     assert [path.name for path in out.iterdir()] == ["thesis.txt"]
+    with pytest.raises(FileExistsError, match=r"thesis\.txt is a file: choose a folder for out="):
+        train(out / "thesis.txt")
 
 
 def test_an_unfinished_training_is_not_loaded(out):

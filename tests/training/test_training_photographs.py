@@ -3,6 +3,7 @@ import pytest
 import torch
 from PIL import Image
 from planted_photographs import planted, small_sets
+from torch.utils.data import TensorDataset
 
 from neuroprobe.training.photographs import (
     Photographs,
@@ -38,6 +39,11 @@ def test_a_folder_is_read(folder):
     assert sets["train"].images[:, 0, 0, 0].tolist() == [1, 3, 5, 0, 2, 4]
     assert sets["train"].labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert sets["train"].shape == (3, 8, 8)
+
+
+def test_a_folder_at_home(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    assert len(read_photographs(f"~/{folder.name}")["train"]) == 6
 
 
 def test_of_a_folder_the_first_in_turn_are_read(folder):
@@ -123,6 +129,12 @@ def tensors(images=None, labels=None):
         ),
         ({"train": tensors(images=torch.full((12, 3, 8, 8), 2.0)), "test": planted(6)}, ValueError, "from 2 to 2 came"),
         ({"train": planted(12), "test": planted(0)}, ValueError, "test holds no photographs"),
+        ({"train": planted(0), "test": planted(6)}, ValueError, "train holds no photographs"),
+        (
+            {"train": TensorDataset(*planted(12)), "test": planted(6)},
+            TypeError,
+            r"train must be \(images, labels\), .*; TensorDataset came: of a data set, torch\.stack the images",
+        ),
     ],
 )
 def test_data_that_cannot_be_learned(data, error, message):
