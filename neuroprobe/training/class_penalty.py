@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from neuroprobe.addresses import Layer, choose, with_unit_axes
 from neuroprobe.checks import checked_labels
 from neuroprobe.distributed import processes
-from neuroprobe.interrupts import leave, undisturbed
+from neuroprobe.interrupts import all_or_none, leave
 from neuroprobe.probe import reading_from_first_pass
 from neuroprobe.saying import say_once
 from neuroprobe.training.alpha import Alpha
@@ -76,15 +76,13 @@ class SelectivityPenalty(Penalty):
 
     @property
     def si(self) -> Tensor:
-        """The mean si of the last batch, a number without gradient; NaN where that held a single class."""
+        """The mean si of the last batch, a number without gradient; NaN where that held fewer than two classes."""
         return self._mean
 
     def __enter__(self) -> SelectivityPenalty:
         self._begin()
-        with ExitStack() as undo:
-            with undisturbed():
-                undo.enter_context(reading_from_first_pass(self._model, self._chosen, self._clear, self._keep))
-            self._undo = undo.pop_all()
+        with all_or_none(self._undo):
+            self._undo.enter_context(reading_from_first_pass(self._model, self._chosen, self._clear, self._keep))
         self._entered = True
         return self
 
@@ -107,7 +105,7 @@ class SelectivityPenalty(Penalty):
         with torch.autocast(responses.device.type, enabled=False):
             totals = _over_processes(responses, labels)
             if int((totals[:, -1] > 0).sum()) < 2:
-                say_once("a batch held a single class: it has no class selectivity, and a penalty of 0")
+                say_once("a batch held fewer than two classes: it has no class selectivity, and a penalty of 0")
                 self._means = self._means.new_full((len(self._layers),), torch.nan)
                 return 0 * totals.sum()
             return self._weighed(*class_selectivity(totals))
@@ -116,7 +114,7 @@ class SelectivityPenalty(Penalty):
         self._layers = choose(with_unit_axes(found, self._unit_axis), self._wanted)
         return self._layers
 
-    def _clear(self, _model: nn.Module, _inputs: tuple[Any, ...]) -> None:
+    def _clear(self, *_: Any) -> None:
         if torch.is_grad_enabled() and not is_own_pass():
             self._responses.clear()
             self._ran = True
@@ -128,7 +126,7 @@ class SelectivityPenalty(Penalty):
 
 def _over_processes(responses: Tensor, labels: Tensor) -> Tensor:
     """Return the class totals of all processes' images."""
-    classes = labels.max() + 1
+    classes = torch.cat([labels, labels.new_tensor([-1])]).max() + 1  # 0 without images
     if processes()[1] == 1:
         return class_totals(responses, labels, int(classes))
     dist.all_reduce(classes, dist.ReduceOp.MAX)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from math import prod
 from typing import ClassVar
 
 import torch
@@ -97,7 +98,7 @@ class Penalty:
         if maps.ndim == 2:
             return maps.to(dtype, copy=True)  # a copy: the network may write into its own
         # not .mean(): its gradient is a map of its own, that of a sum a number seen as a map
-        return maps.sum(tuple(range(2, maps.ndim)), dtype=dtype) / maps[0, 0].numel()
+        return maps.sum(tuple(range(2, maps.ndim)), dtype=dtype) / prod(maps.shape[2:])
 
     def _refuse_frozen(self, responses: Mapping[str, Tensor]) -> None:
         """Raise where no layer can learn; say once which cannot."""

@@ -320,7 +320,19 @@ def test_a_batch_of_one_class_has_no_penalty(said):
     assert value.item() == 0
     assert penalty.si.isnan()
     assert not model.conv1.weight.grad.any()
-    assert said() == ["a batch held a single class: it has no class selectivity, and a penalty of 0"]
+    assert said() == ["a batch held fewer than two classes: it has no class selectivity, and a penalty of 0"]
+
+
+def test_a_batch_without_images_has_no_penalty():
+    images, labels = planted()
+    model = small()
+    with SelectivityPenalty(model, 1) as penalty:
+        model(images)
+        model(images[:0])
+        value = penalty(labels[:0])
+        value.backward()
+    assert value.item() == 0
+    assert penalty.si.isnan()
 
 
 def test_a_layer_that_cannot_learn_is_left_out_and_said_once(said):
