@@ -33,17 +33,18 @@ def run(folder, tmp_path):
 
 def test_it_trains_the_grid_prints_a_row_an_alpha_and_writes_the_result(run, tmp_path):
     quick = ["--epochs", 1, "--batch-size", 12, "--accelerator", "cpu"]
-    code, printed = run("--alpha", -1, "--alpha", 0, *quick)
+    code, printed = run("--alpha", -0.001, "--alpha", 0, *quick)
     assert code == 0, printed
-    assert "Sweep(cnn7, class penalty, 2 alphas from -1 to 0, 1 seeds)" in printed
+    assert "Sweep(cnn7, class penalty, 2 alphas from -0.001 to 0, 1 seeds)" in printed
+    assert "│ -0.001 │" in printed
     assert "2 rows in" in printed
     swept = neuroprobe.load(tmp_path / "runs" / "sweep.zarr")
     table = pd.read_csv(tmp_path / "runs" / "table.csv", index_col=["alpha", "seed"])
     assert table.to_numpy() == pytest.approx(swept.table.to_numpy())
     assert (tmp_path / "runs" / "overview.png").read_bytes().startswith(b"\x89PNG")
-    code, printed = run("--alpha", -1, "--alpha", 0, "--alpha", 1, *quick)  # what is there is added to
+    code, printed = run("--alpha", -0.001, "--alpha", 0, "--alpha", 1, *quick)  # what is there is added to
     assert code == 0, printed
-    assert neuroprobe.load(tmp_path / "runs" / "sweep.zarr").alphas == [-1, 0, 1]
+    assert neuroprobe.load(tmp_path / "runs" / "sweep.zarr").alphas == [-0.001, 0, 1]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,15 @@
 """``neuroprobe train`` on photographs in folders."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from torchvision.transforms.functional import to_pil_image
 from typer.testing import CliRunner
 
+import neuroprobe
 from neuroprobe.cli import app
+from neuroprobe.training.recipes import RECIPES
 from neuroprobe.training.train import load_run
 
 QUICK = ["--epochs", "2", "--batch-size", "20", "--accelerator", "cpu"]
@@ -49,6 +53,11 @@ def test_the_same_command_loads_what_is_finished(run, folder, tmp_path, monkeypa
     first = run(*command)
     monkeypatch.setattr("neuroprobe.training.fitting.Fitting.run", lambda _: pytest.fail("it trained"))
     assert run(*command) == first
+    quick = replace(RECIPES["cnn7"], epochs=2, batch_size=20)
+    loaded = neuroprobe.train(
+        "cnn7", folder, out=tmp_path / "run", images=40, recipe=quick, trainer={"accelerator": "cpu"}, progress=False
+    )
+    assert f"{loaded.test['accuracy']:.2%} of the test photographs" in first[1]
 
 
 def test_a_network_of_ones_own(run, folder, tmp_path):

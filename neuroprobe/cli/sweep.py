@@ -57,7 +57,7 @@ def sweep(
     corrupted: Corrupted = 0.0,
     precision: Precision = None,
     accelerator: Accelerator = None,
-    devices: Devices = 1,
+    devices: Devices = None,
 ) -> None:
     """Train at several strengths of a penalty from several seeds; accuracy and selectivity of each."""
     with errors_in_one_line():
@@ -82,7 +82,7 @@ def sweep(
 
 def _print(result: Sweep) -> None:
     """Print a row an alpha: means over seeds, with their intervals where there are several."""
-    summary = result.summary()
+    summary = result.summary().rename(index="{:g}".format)
     shown = {
         label: [_said(*values) for values in summary[[name, f"{name}_low", f"{name}_high"]].to_numpy()]
         for name, label in _COLUMNS.items()

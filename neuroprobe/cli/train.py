@@ -65,7 +65,7 @@ def train(
     seed: Seed = 0,
     precision: Precision = None,
     accelerator: Accelerator = None,
-    devices: Devices = 1,
+    devices: Devices = None,
 ) -> None:
     """Train a network, with selectivity pushed up or down; killed anywhere, the same command goes on."""
     with errors_in_one_line():

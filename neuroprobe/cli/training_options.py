@@ -33,7 +33,7 @@ Images = Annotated[int | None, typer.Option(help="Learn only so many photographs
 Corrupted = Annotated[float, typer.Option(help="Share of the labels that are replaced by another's.")]
 Precision = Annotated[str | None, typer.Option(help="Of Lightning: 32-true, bf16-mixed, ...")]
 Accelerator = Annotated[str | None, typer.Option(help="Of Lightning: cpu, gpu, ...; default: what is there.")]
-Devices = Annotated[int, typer.Option(help="How many share a batch.")]
+Devices = Annotated[int | None, typer.Option(help="How many share a batch; default: one.")]
 
 
 def learner(network: str, seed: int = 0) -> str | nn.Module:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from math import isfinite
 from numbers import Real
@@ -104,29 +104,40 @@ def sweep(
     snapshots = {}
     with progress_bar("sweeping", len(grid), shown=progress, unit="runs") as bar:
         for alpha, seed in grid:
-            place = Path(out) / f"alpha={repr(alpha).removesuffix('.0')},seed={seed}"
             dial: dict[str, Any] = {strength: alpha, where: layers}
-            run = train(network, sets, out=place, seed=seed, progress=progress, **same, **dial)
+            run = train(network, sets, out=place_of(out, alpha, seed), seed=seed, progress=progress, **same, **dial)
             snapshots[alpha, seed] = first_looks(measurement, run.network)
             bar.update()
     return _joined(snapshots, _meta(run, snapshots[alpha, seed].meta, penalty, layers))
 
 
+def place_of(out: str | Path, alpha: float, seed: int) -> Path:
+    """Return the folder of a run.
+
+    Example:
+        >>> place_of("runs", -1.0, 0).name
+        'alpha=-1,seed=0'
+    """
+    return Path(out) / f"alpha={repr(float(alpha)).removesuffix('.0')},seed={seed}"
+
+
 def _checked_alphas(alphas: Sequence[float]) -> list[float]:
     """Return the strengths, ascending."""
-    for alpha in alphas:
+    strengths = list(alphas) if isinstance(alphas, Iterable) else [alphas]
+    for alpha in strengths:
         if isinstance(alpha, bool) or not isinstance(alpha, Real) or not isfinite(alpha):
             raise ValueError(f"alphas must be finite numbers; {alpha!r} came")
-    return _each_once("alphas", sorted(float(alpha) + 0.0 for alpha in alphas))  # -0.0 + 0.0 is 0.0
+    return _each_once("alphas", sorted(float(alpha) + 0.0 for alpha in strengths))  # -0.0 + 0.0 is 0.0
 
 
 def _checked_seeds(seeds: int | Sequence[int]) -> list[int]:
-    if isinstance(seeds, Sequence):
-        for seed in seeds:
-            whole_number("each of seeds", seed)
-        return _each_once("seeds", sorted(map(int, seeds)))
-    whole_number("seeds", seeds, least=1)
-    return list(range(seeds))
+    if not isinstance(seeds, Iterable):
+        whole_number("seeds", seeds, least=1)
+        seeds = range(seeds)
+    which = list(seeds)
+    for seed in which:
+        whole_number("each of seeds", seed)
+    return _each_once("seeds", sorted(map(int, which)))
 
 
 def _each_once(what: str, values: list[Any]) -> list[Any]:

@@ -56,6 +56,13 @@ def test_strengths_that_hardly_differ_have_folders_of_their_own(trained, tmp_pat
     assert [asked["folder"] for asked in trained] == ["alpha=1,seed=0", "alpha=1.0000001,seed=0"]
 
 
+def test_alphas_and_seeds_of_any_kind(trained, tmp_path):
+    assert run(tmp_path, (alpha / 2 for alpha in (0, 1)), np.arange(2)).table.index.tolist() == [
+        (0, 0), (0, 1), (0.5, 0), (0.5, 1)
+    ]  # fmt: skip
+    assert run(tmp_path, 0.5, range(3, 4)).table.index.tolist() == [(0.5, 3)]
+
+
 def test_orientation_has_a_dial_and_layers_of_its_own(trained, tmp_path):
     found = run(tmp_path, [-1], 1, penalty="orientation", layers=["1"])
     assert (trained[0]["orientation_alpha"], trained[0]["orientation_layers"]) == (-1, ["1"])
