@@ -1,6 +1,8 @@
+import leavitt
 import numpy as np
+import pandas as pd
 import pytest
-from claims import FAILS, HOLDS, UNDECIDED, Claim, Interval, points, verdict, write_page
+from claims import FAILS, HOLDS, UNDECIDED, Claim, Interval, between, points, verdict, write_page
 from off_axis import largest_readout_si
 
 
@@ -29,6 +31,54 @@ def test_a_claim_holds_where_its_interval_lies_where_it_says(values, wanted, fou
 def test_no_change_takes_a_whole_interval_inside_the_margin():
     assert Interval(0.001, -0.004, 0.006, 3).inside(0.006)
     assert not Interval(0.001, -0.004, 0.006, 3).inside(0.005)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "found"), [(0.01, 0.02, HOLDS), (0.0, 0.02, UNDECIDED), (0.04, 0.05, FAILS), (-0.2, 0.0, FAILS)]
+)
+def test_about_is_between_two_bounds(low, high, found):
+    assert between(Interval((low + high) / 2, low, high, 3), 0.01, 0.03) == found
+
+
+def verdicts(runs):
+    """Return what becomes of each claim, from (accuracy, si, dead) at each alpha, a seed each."""
+    table = pd.DataFrame(
+        {
+            (alpha, seed): {"accuracy": accuracy, "si": si, "si_live": si, "dead": dead}
+            for alpha, seeds in runs.items()
+            for seed, (accuracy, si, dead) in enumerate(seeds)
+        }
+    ).T.rename_axis(["alpha", "seed"])
+    return {claim.text.split(" (")[0]: claim.verdict for claim in leavitt.claims_of(table)}
+
+
+def test_claims_on_paper():
+    without = [(0.90, 0.30, 0.0), (0.91, 0.30, 0.0)]
+    none = [(0.90, 0.10, 0.0), (0.91, 0.10, 0.0)]  # a third of the si, at no cost
+    least = [(0.88, 0.02, 0.2), (0.89, 0.02, 0.2)]  # a fifteenth, for 2 points and a fifth of the units
+    found = verdicts({-2: least, -1: none, 0: without, 1: [(0.85, 0.5, 0.0), (0.86, 0.5, 0.0)]})
+    assert found == {
+        "Mean si rises with alpha": HOLDS,
+        "... and so it does without the dead units": HOLDS,
+        "si can be cut 2.5-fold at no cost": HOLDS,
+        "si near zero": HOLDS,
+        "Promoting selectivity lowers accuracy": HOLDS,
+        "At a strength of 1 promoting costs more than discouraging": HOLDS,
+        "Dead units do not account for the fall of si": FAILS,
+    }
+    assert verdicts({-2: least, 0: without})["si can be cut 2.5-fold at no cost"] == FAILS
+
+
+def test_a_milder_strength_that_tells_nothing_leaves_no_cost_undecided():
+    noisy = [(0.80, 0.10, 0.0), (1.0, 0.10, 0.0)]
+    found = verdicts({-2: [(0.70, 0.05, 0.0), (0.71, 0.05, 0.0)], -1: noisy, 0: [(0.90, 0.3, 0.0), (0.91, 0.3, 0.0)]})
+    assert found["si can be cut 2.5-fold at no cost"] == UNDECIDED
+
+
+def test_one_seed_leaves_costs_and_dead_units_undecided():
+    found = verdicts({-1: [(0.88, 0.02, 0.0)], 0: [(0.90, 0.3, 0.0)]})
+    assert found["si near zero"] == UNDECIDED
+    assert found["Dead units do not account for the fall of si"] == UNDECIDED
 
 
 def test_the_page_has_a_row_a_claim(tmp_path):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import ArrayLike
 from scipy import stats
@@ -69,6 +70,23 @@ def verdict(interval: Interval, wanted: str) -> str:
     """Say whether an interval lies where a claim has it, "above" or "below" zero."""
     sign = interval.sign()
     return HOLDS if sign == wanted else UNDECIDED if sign == "astride" else FAILS
+
+
+def between(interval: Interval, low: float, high: float) -> str:
+    """Say whether an interval lies between two bounds: all of it, none of it, or some."""
+    if low <= interval.low and interval.high <= high:
+        return HOLDS
+    return FAILS if interval.high < low or interval.low > high else UNDECIDED
+
+
+def alphas_of(table: pd.DataFrame) -> list[float]:
+    """Return the alphas of a table indexed by (alpha, seed), smallest first."""
+    return sorted(table.index.unique("alpha"))
+
+
+def by_seed(table: pd.DataFrame, column: str, alpha: float) -> pd.Series[float]:
+    """Return a column at one alpha, a value a seed."""
+    return table[column].xs(alpha, level="alpha").sort_index()
 
 
 def write_page(place: Path, title: str, about: str, claims: Sequence[Claim], picture: str | None = None) -> None:

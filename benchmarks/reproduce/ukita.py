@@ -20,7 +20,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from claims import FAILS, HOLDS, UNDECIDED, Claim, Interval, photographs, points, verdict, write_page
+from claims import (
+    FAILS,
+    HOLDS,
+    UNDECIDED,
+    Claim,
+    Interval,
+    alphas_of,
+    by_seed,
+    photographs,
+    points,
+    verdict,
+    write_page,
+)
 from matplotlib.figure import Figure
 from scipy import stats
 from torch import nn
@@ -30,6 +42,7 @@ from neuroprobe.plots.style import BLUE, GREEN, GREY, VERMILION
 from neuroprobe.results import Ablation, Sweep
 from neuroprobe.results.training_run import TrainingRun
 from neuroprobe.training.recipes import RECIPES
+from neuroprobe.training.sweep import place_of
 from neuroprobe.training.train import load_run
 
 Sample = tuple[torch.Tensor, torch.Tensor]
@@ -204,7 +217,7 @@ def dial(swept: Sweep, runs: Path, sample: Sample) -> pd.DataFrame:
     gosi = swept.layers.gosi.unstack("layer")
     table["gosi"] = gosi[LOWER].mean(axis=1)
     table["pearson"] = [
-        invariance(load_run(runs / f"alpha={alpha:g},seed={seed}").network, sample) for alpha, seed in table.index
+        invariance(load_run(place_of(runs, alpha, seed)).network, sample) for alpha, seed in table.index
     ]
     return table
 
@@ -212,8 +225,8 @@ def dial(swept: Sweep, runs: Path, sample: Sample) -> pd.DataFrame:
 def dialled(moved: pd.DataFrame) -> list[Claim]:
     """Ask what turning the lower layers' orientation selectivity does to accuracy and to shift-invariance above."""
     claims = []
-    for alpha, to, wanted in ((min(_alphas(moved)), "down", "below"), (max(_alphas(moved)), "up", "above")):
-        change = {name: Interval.of(_at(moved, name, alpha) - _at(moved, name, 0)) for name in moved}
+    for alpha, to, wanted in ((min(alphas_of(moved)), "down", "below"), (max(alphas_of(moved)), "up", "above")):
+        change = {name: Interval.of(by_seed(moved, name, alpha) - by_seed(moved, name, 0)) for name in moved}
         turned = f"alpha {alpha:g}: gosi {change['gosi'].show()}"
         claims += [
             Claim(f"Turned {to}, lower layers' selectivity takes accuracy {to}",
@@ -222,14 +235,6 @@ def dialled(moved: pd.DataFrame) -> list[Claim]:
                   f"{turned}, Pearson's r {change['pearson'].show()}", verdict(change["pearson"], wanted)),
         ]  # fmt: skip
     return claims
-
-
-def _alphas(moved: pd.DataFrame) -> list[float]:
-    return sorted(moved.index.unique("alpha"))
-
-
-def _at(moved: pd.DataFrame, column: str, alpha: float) -> pd.Series[float]:
-    return moved[column].xs(alpha, level="alpha").sort_index()
 
 
 def picture(epochs: pd.DataFrame, halves: pd.DataFrame, moved: pd.DataFrame) -> Figure:
