@@ -20,7 +20,7 @@ from neuroprobe.preparation import Preprocess
 from neuroprobe.progress import progress_bar
 from neuroprobe.readout import Tokens
 from neuroprobe.results import Development
-from neuroprobe.training.snapshots import Measurement, Snapshot, unit_curves, units_of_all
+from neuroprobe.training.snapshots import Measurement, Snapshot, answers_of_all, unit_curves, units_of_all
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,16 +140,12 @@ def _epoch_of(file: Path) -> int | None:
 
 def developed(snapshots: Mapping[int, Snapshot]) -> Development:
     """Join the snapshots of a training, by epoch, to one result."""
-    import pandas as pd
-
     ordered = dict(sorted(snapshots.items()))
-    units = units_of_all(ordered, ["epoch"])
-    answers = [(snapshot.accuracy, snapshot.loss) for snapshot in ordered.values()]
-    epochs = pd.DataFrame(answers, index=pd.Index(list(ordered), name="epoch"), columns=["accuracy", "loss"])
-    last = ordered[max(ordered)]
+    units, last = units_of_all(ordered, ["epoch"]), ordered[max(ordered)]
     return Development(
-        _with_whole_classes(last.units), unit_curves(units), last.meta, None, _layer_table(units), epochs
-    )
+        _with_whole_classes(last.units), unit_curves(units), last.meta, None,
+        _layer_table(units), answers_of_all(ordered, ["epoch"]),
+    )  # fmt: skip
 
 
 def _layer_table(units: pd.DataFrame) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from neuroprobe.checks import check_images, checked_labels
 from neuroprobe.digests import bytes_of, digest
-from neuroprobe.image_folder import fitted
+from neuroprobe.image_folder import fitted, photographs_in
 from neuroprobe.progress import progress_bar
 from neuroprobe.readout import whole_number
 from neuroprobe.training.randomness import Purpose, generator
@@ -178,17 +178,15 @@ def mean_and_std(photographs: Photographs) -> tuple[tuple[float, ...], tuple[flo
 
 
 def _from_folder(folder: Path, size: tuple[int, int, int] | None, most: int | None, *, progress: bool) -> Photographs:
-    from torchvision.datasets import ImageFolder
-
     if not folder.is_dir():
         raise FileNotFoundError(f"a folder with {folder.name}/ is wanted, one sub-folder a class; there is no {folder}")
-    found = ImageFolder(str(folder))
+    found = photographs_in(folder, None)
     labels = torch.tensor(found.targets)
     numbers = torch.arange(len(labels)) if most is None else first_in_turn(labels, most)
     pixels: list[np.ndarray[Any, Any]] = []
     with progress_bar(f"reading {folder.name}/", len(numbers), shown=progress) as bar:
         for number in numbers.tolist():
-            photograph, _ = found[number]
+            photograph = found.loader(found.samples[number][0])
             pixels.append(np.atleast_3d(np.asarray(photograph if size is None else fitted(photograph, size))))
             if pixels[-1].shape != pixels[0].shape:
                 raise ValueError(
@@ -241,6 +239,6 @@ def _check_alike(sets: Mapping[str, Photographs]) -> None:
         for what in ("shape", "classes"):
             if getattr(photographs, what) != getattr(train, what):
                 raise ValueError(
-                    f"{name} and train must have the same {what}; {getattr(photographs, what)} and "
-                    f"{getattr(train, what)} came"
+                    f"{name} and train must have the same {what}; {getattr(photographs, what)!r:.200} and "
+                    f"{getattr(train, what)!r:.200} came"
                 )

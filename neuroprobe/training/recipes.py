@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import inf
+from numbers import Real
 from types import MappingProxyType
 from typing import Literal, get_args
 
@@ -66,8 +67,12 @@ class Recipe:
             one_of(what, getattr(self, what), get_args(known))
         for what, least in (("epochs", 1), ("batch_size", 1), ("max_shift", 0)):
             whole_number(what, getattr(self, what), least)
-        for what, below in (("lr", inf), ("momentum", 1), ("weight_decay", inf), ("validation", 1)):
+        for what, below in (("lr", inf), ("momentum", 1), ("weight_decay", inf), ("gamma", inf), ("validation", 1)):
             _in_range(what, getattr(self, what), below)
+        for milestone in self.milestones:
+            whole_number("each of milestones", milestone, 1)
+        if sorted(self.milestones) != list(self.milestones):
+            raise ValueError(f"milestones must ascend; {self.milestones} came")
 
 
 def recipe_named(name: str) -> Recipe:
@@ -75,8 +80,8 @@ def recipe_named(name: str) -> Recipe:
     return RECIPES[named("recipe", name, RECIPES)]
 
 
-def _in_range(what: str, value: float, below: float) -> None:
-    if not 0 <= value < below:  # NaN is not either
+def _in_range(what: str, value: object, below: float) -> None:
+    if not isinstance(value, Real) or not 0 <= float(value) < below:  # NaN is not either
         wanted = "finite and at least 0" if below == inf else f"at least 0 and below {below:g}"
         raise ValueError(f"{what} must be {wanted}; {value!r} came")
 

@@ -127,6 +127,14 @@ def units_of_all(snapshots: Mapping[Any, Snapshot], names: Sequence[str]) -> pd.
     return pd.concat({key: snapshot.units for key, snapshot in snapshots.items()}, names=list(names))
 
 
+def answers_of_all(snapshots: Mapping[Any, Snapshot], names: Sequence[str]) -> pd.DataFrame:
+    """Return the accuracy and the loss of several snapshots, a row each."""
+    import pandas as pd
+
+    answers = [(snapshot.accuracy, snapshot.loss) for snapshot in snapshots.values()]
+    return pd.DataFrame(answers, index=pd.Index(list(snapshots)), columns=["accuracy", "loss"]).rename_axis(list(names))
+
+
 def unit_curves(units: pd.DataFrame) -> dict[str, xr.Dataset]:
     """Return the columns of each layer's units along what tells snapshots apart."""
     import xarray as xr

@@ -18,7 +18,7 @@ from neuroprobe.provenance import versions
 from neuroprobe.readout import one_of, whole_number
 from neuroprobe.results.sweep import Sweep
 from neuroprobe.saying import say_once
-from neuroprobe.training.snapshots import Measurement, Snapshot, first_looks, unit_curves, units_of_all
+from neuroprobe.training.snapshots import Measurement, Snapshot, answers_of_all, first_looks, unit_curves, units_of_all
 from neuroprobe.training.train import photographs_for, require_lightning, train
 
 if TYPE_CHECKING:
@@ -158,15 +158,9 @@ def _device(trainer: Mapping[str, Any] | None) -> str | None:
 
 
 def _joined(snapshots: Mapping[tuple[float, int], Snapshot], meta: Mapping[str, Any]) -> Sweep:
-    import pandas as pd
-
     units = units_of_all(snapshots, _RUN)
-    answers = [(snapshot.accuracy, snapshot.loss) for snapshot in snapshots.values()]
-    index = pd.MultiIndex.from_tuples(list(snapshots), names=_RUN)
     layers = _layer_table(units)
-    table = pd.DataFrame(answers, index, ["accuracy", "loss"]).join(
-        layers[["si", "si_live", "gosi"]].groupby(level=_RUN).mean()
-    )
+    table = answers_of_all(snapshots, _RUN).join(layers[["si", "si_live", "gosi"]].groupby(level=_RUN).mean())
     table["dead"] = (units["status"] == "dead").groupby(level=_RUN).mean()
     if table["si"].isna().all():
         say_once(

@@ -34,6 +34,10 @@ def test_the_values_of_ukita():
         ({"epochs": 0}, "epochs must be a whole number from 1; 0 came"),
         ({"batch_size": 2.5}, r"batch_size must be a whole number from 1; 2\.5 came"),
         ({"lr": float("nan")}, "lr must be finite and at least 0; nan came"),
+        ({"lr": "0.1"}, "lr must be finite and at least 0; '0.1' came"),
+        ({"gamma": -1}, "gamma must be finite and at least 0; -1 came"),
+        ({"milestones": (150, 100)}, r"milestones must ascend; \(150, 100\) came"),
+        ({"milestones": (0.5,)}, r"each of milestones must be a whole number from 1; 0\.5 came"),
         ({"validation": 1}, "validation must be at least 0 and below 1; 1 came"),
     ],
 )

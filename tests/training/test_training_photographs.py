@@ -154,6 +154,12 @@ def test_photographs_of_several_sizes(folder):
         read_photographs(folder)
 
 
+def test_a_class_without_photographs(folder):
+    (folder / "train" / "emu").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"one sub-folder a class .*/train: Found no valid file .* emu"):
+        read_photographs(folder)
+
+
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match=rf"there is no {tmp_path}/train"):
         read_photographs(tmp_path)
