@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from neuroprobe.addresses import Layer, choose, with_unit_axes
 from neuroprobe.checks import checked_labels
 from neuroprobe.distributed import processes
-from neuroprobe.interrupts import all_or_none, leave
+from neuroprobe.interrupts import leave, undisturbed
 from neuroprobe.probe import reading_from_first_pass
 from neuroprobe.saying import say_once
 from neuroprobe.training.alpha import Alpha
@@ -81,8 +81,12 @@ class SelectivityPenalty(Penalty):
 
     def __enter__(self) -> SelectivityPenalty:
         self._begin()
-        with all_or_none(self._undo):
-            self._undo.enter_context(reading_from_first_pass(self._model, self._chosen, self._clear, self._keep))
+        try:
+            with undisturbed():
+                self._undo.enter_context(reading_from_first_pass(self._model, self._chosen, self._clear, self._keep))
+        except BaseException:
+            leave(self._undo)
+            raise
         self._entered = True
         return self
 
