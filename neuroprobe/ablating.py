@@ -18,7 +18,7 @@ from neuroprobe.holding import Holder, Holding, image_keys
 from neuroprobe.interrupts import entered
 from neuroprobe.models import unwrap
 from neuroprobe.preparation import Preparation, Preprocess, prepare
-from neuroprobe.probe import at_first_pass, by_call, refuse_unknown_modules, tell
+from neuroprobe.probe import at_first_pass, before_each_pass, by_call, refuse_unknown_modules, tell
 
 
 @contextmanager
@@ -79,15 +79,9 @@ def ablate(
             raise ValueError(f"value={value!r} is measured from images: pass data=")
         prepared = prepare(model, preprocess=preprocess)
         ablation.measure(prepared, prepared.open(data, batch_size=batch_size), progress=progress)
-    noted = _images_noted(model, ablation) if holding.draws else nullcontext()
+    noted = before_each_pass(model, ablation.note_images) if holding.draws else nullcontext()
     known = altered(model, [wanted, vars(holding), data if holding.needs_data else None])
     with entered(at_first_pass(model, ablation.find), noted, Watch(model, ablation.see, held=ablation.taps), known):
-        yield
-
-
-@contextmanager
-def _images_noted(model: nn.Module, ablation: _Ablation) -> Iterator[None]:
-    with model.register_forward_pre_hook(ablation.note_images, with_kwargs=True):
         yield
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache
+from traceback import clear_frames
 from typing import Any, NamedTuple
 
 import torch
@@ -73,6 +74,7 @@ class Mode(TorchFunctionMode):
     """A function mode after which torch's stack of modes is as it was.
 
     While a mode handles a call torch has taken it off the stack; Ctrl-C in that moment may lose it, or leave another.
+    Torch puts it back at the end of a generator: one that Ctrl-C cut off does so only once nothing refers to it.
     """
 
     _below = 0  # how many modes there were before it
@@ -82,6 +84,9 @@ class Mode(TorchFunctionMode):
         return super().__enter__()
 
     def __exit__(self, *exception: Any) -> None:
+        interrupt = sys.exception()
+        if isinstance(interrupt, KeyboardInterrupt):
+            clear_frames(interrupt.__traceback__)  # which refer to such generators
         while len(_get_current_function_mode_stack()) > self._below:
             super().__exit__(*exception)
 
@@ -112,10 +117,12 @@ class Watch(Mode):
         self._undo = ExitStack()
 
     def __enter__(self) -> Watch:
-        with ExitStack() as undo:  # also unhooks when a registration fails half way
+        try:
             with undisturbed():
-                self._register(undo)
-            self._undo = undo.pop_all()
+                self._register(self._undo)
+        except BaseException:  # also where a registration fails half way
+            leave(self._undo)
+            raise
         return self
 
     def __exit__(self, *exception: Any) -> None:

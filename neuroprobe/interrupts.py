@@ -51,7 +51,10 @@ def entered(*contexts: AbstractContextManager[Any]) -> Iterator[None]:
                 stack.enter_context(context)
         yield
     finally:
-        leave(stack)
+        try:
+            leave(stack)
+        finally:
+            stack.close()  # where Ctrl-C came before that began; else nothing is left to do
 
 
 def leave(stack: ExitStack) -> None:

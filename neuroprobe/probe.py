@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from neuroprobe.addresses import Layer, choose, find_layers, unknown_layer, with_unit_axes
 from neuroprobe.calls import Call, Watch
-from neuroprobe.interrupts import leave, undisturbed
+from neuroprobe.interrupts import entered, leave, undisturbed
 from neuroprobe.models import left_as_found, unwrap
 from neuroprobe.parts import part_at, with_part
 from neuroprobe.readout import Readout, Reduce, Tokens
@@ -67,7 +67,14 @@ def at_first_pass(model: nn.Module, when_found: Callable[[list[Layer]], None]) -
             found = False
             raise
 
-    with model.register_forward_pre_hook(find, with_kwargs=True):
+    with before_each_pass(model, find):
+        yield
+
+
+@contextmanager
+def before_each_pass(model: nn.Module, do: Callable[..., None]) -> Iterator[None]:
+    """Call ``do`` with the model, its inputs and its named inputs before every forward pass of the block."""
+    with model.register_forward_pre_hook(do, with_kwargs=True):
         yield
 
 
@@ -83,15 +90,8 @@ def reading_from_first_pass(
         taps.update(by_call(choose_of(found)))
         watch.narrow(taps)
 
-    hooks = ExitStack()
-    try:
-        with undisturbed():
-            hooks.enter_context(at_first_pass(model, tap))
-            hooks.enter_context(model.register_forward_pre_hook(start))
-            hooks.enter_context(watch)
+    with entered(at_first_pass(model, tap), before_each_pass(model, start), watch):
         yield
-    finally:
-        leave(hooks)
 
 
 class Probe(Mapping[str, Tensor]):
@@ -143,10 +143,12 @@ class Probe(Mapping[str, Tensor]):
         if self._entered:
             raise RuntimeError("this Probe is entered already: make another for a block inside its block")
         refuse_unknown_modules(self._model, self._wanted or ())
-        with ExitStack() as undo:
+        try:
             with undisturbed():
-                undo.enter_context(reading_from_first_pass(self._model, self._chosen, self._clear, self._keep))
-            self._undo = undo.pop_all()
+                self._undo.enter_context(reading_from_first_pass(self._model, self._chosen, self._clear, self._keep))
+        except BaseException:
+            leave(self._undo)
+            raise
         self._entered = True
         return self
 
@@ -172,7 +174,7 @@ class Probe(Mapping[str, Tensor]):
         self._names = [layer.name for layer in chosen]
         return chosen
 
-    def _clear(self, _model: nn.Module, _inputs: tuple[Any, ...]) -> None:
+    def _clear(self, *_: Any) -> None:
         self._responses.clear()
 
     def _keep(self, layer: Layer, output: Tensor) -> None:
