@@ -16,7 +16,7 @@ from neuroprobe.training.batches import AugmentedBatches, Batch, PlainBatches
 from neuroprobe.training.dials import Dials
 from neuroprobe.training.non_finite import not_finite
 from neuroprobe.training.optimisation import optimiser, schedule
-from neuroprobe.training.plan import Plan
+from neuroprobe.training.plan import Plan, checked_logits
 from neuroprobe.training.randomness import Purpose, generator
 
 
@@ -67,7 +67,7 @@ class Learning(LightningModule):
         self._shown = (images.permute(0, 3, 1, 2) * self.scale[:, None, None] + self.offset[:, None, None]).to(
             self.dtype, memory_format=torch.channels_last
         )
-        return self.network(self._shown)
+        return checked_logits(self.network(self._shown), self.network, len(self._sets["train"].classes))
 
     # What Lightning asks for
 

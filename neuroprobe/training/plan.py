@@ -64,8 +64,18 @@ def _check_logits(network: nn.Module, photographs: Photographs) -> None:
     images = torch.zeros(_SHOWN, *photographs.shape)
     with forward_explained(network, images):
         logits = network.cpu().eval()(images)
-    wanted = f"a network that gives logits (images, {len(photographs.classes)} classes or more) is wanted"
+    checked_logits(logits, network, len(photographs.classes))
+
+
+def checked_logits(logits: Any, network: nn.Module, classes: int) -> Tensor:
+    """Return what a network gave.
+
+    Raises:
+        TypeError: if it is no tensor; ValueError: if it has not one logit a class.
+    """
+    wanted = f"a network that gives logits (images, {classes} classes or more), in training as in eval mode, is wanted"
     if not isinstance(logits, Tensor):
         raise TypeError(f"{wanted}; {type(network).__name__} gives {type(logits).__name__}")
-    if logits.ndim != 2 or logits.shape[1] < len(photographs.classes):
+    if logits.ndim != 2 or logits.shape[1] < classes:
         raise ValueError(f"{wanted}; {type(network).__name__} gives {tuple(logits.shape)}")
+    return logits

@@ -53,7 +53,7 @@ def out(tmp_path):
         ({"track": [tracker(), tracker()]}, ValueError, "track takes one UnitTracker at most; 2 came"),
         ({"trainer": {"max_epochs": 3}}, ValueError, r"trainer=\{'max_epochs': \.\.\.\} .* it is the recipe's"),
         ({"network": small_network().requires_grad_(False)}, ValueError, "all of this Sequential are frozen"),
-        ({"network": nn.Conv2d(3, 4, 3)}, ValueError, r"3 classes or more\) .* Conv2d gives \(2, 4, 6, 6\)"),
+        ({"network": nn.Conv2d(3, 4, 3)}, ValueError, r"3 classes or more\), .* Conv2d gives \(2, 4, 6, 6\)"),
         ({"network": nn.Sequential(nn.Flatten(), nn.Linear(192, 2))}, ValueError, r"Sequential gives \(2, 2\)"),
         ({"network": nn.Linear(5, 3)}, RuntimeError, r"given images of shape \(2, 3, 8, 8\)"),
         ({"network": "cnn77"}, ValueError, "no recipe 'cnn77'; the nearest are 'cnn7'"),
@@ -152,6 +152,19 @@ def test_a_loss_that_becomes_nan_names_the_layer_and_keeps_the_last_epoch(out):
     checkpoint = torch.load(out / "checkpoints" / "last.ckpt", weights_only=True)
     assert checkpoint["global_step"] == 3
     assert all(torch.isfinite(tensor).all() for tensor in checkpoint["state_dict"].values())
+
+
+class Auxiliary(nn.Sequential):
+    """Gives two outputs in training, as some networks of torchvision do."""
+
+    def forward(self, images):
+        logits = super().forward(images)
+        return (logits, logits) if self.training else logits
+
+
+def test_a_network_that_gives_more_in_training(out):
+    with pytest.raises(TypeError, match="in training as in eval mode, is wanted; Auxiliary gives tuple"):
+        train(out, Auxiliary(nn.Flatten(), nn.Linear(192, 3)))
 
 
 class Root(torch.autograd.Function):
