@@ -1,10 +1,14 @@
-"""What many tests share: real photographs and weights, and the check that a model is left as it was found."""
+"""What many tests share: real photographs and weights, and the check that a model is left as it was found.
+
+The whole suite runs in two processes, file by file; what is asked for by name, in one.
+"""
 
 import os
 
 os.environ["MPLBACKEND"] = "Agg"  # before anything imports matplotlib
 
 import random
+import signal
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +23,24 @@ from torch.testing import assert_close
 import neuroprobe
 
 PHOTOGRAPHS = 2000
+PROCESSES = 2
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """Ask pytest-xdist for the processes, where it is installed and neither ``-n`` nor ``--pdb`` says otherwise."""
+    if hasattr(config, "workerinput"):  # in one of them
+        return
+    wanted = config.args_source is config.ArgsSource.TESTPATHS and not config.option.usepdb
+    if wanted and getattr(config.option, "numprocesses", 0) is None:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # a core each
+        config.option.numprocesses, config.option.dist = PROCESSES, "loadfile"  # files share what they measure
+        config.option.loadscopereorder = False  # by their number of tests, which says little of their time
+
+
+def pytest_configure():
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # as it is not in the background
 
 
 @pytest.fixture(scope="session")
