@@ -48,7 +48,7 @@ def _unpacked(archive: Path, per_class: int) -> Labelled:
 
 
 def _gratings() -> Labelled:
-    stimuli = neuroprobe.stimuli.gratings(32)
+    stimuli = neuroprobe.stimuli.gratings(32, frequencies=3, phases=4)
     orientation = stimuli.parameters["orientation"]
     labels = torch.from_numpy(orientation.rank(method="dense").to_numpy(dtype=int) - 1)
     return Labelled(
