@@ -67,6 +67,18 @@ def _tensors(model: nn.Module) -> Iterator[Tensor]:
     yield from model.buffers()
 
 
+def refuse_valueless(model: nn.Module) -> None:
+    """Raise a ValueError where weights are on the meta device: they have a shape and no values."""
+    held = [*model.named_parameters(), *model.named_buffers()]
+    without = [name for name, tensor in held if tensor.is_meta]
+    if without:
+        raise ValueError(
+            f"a network with weights is wanted; of {type(model).__name__} {len(without)} of {len(held)} tensors "
+            f"({without[0]}, ...) are on the meta device and hold no values: load its weights on a real device first, "
+            "as by model.to_empty(device='cpu') and load_state_dict"
+        )
+
+
 def left_as_found(model: nn.Module) -> AbstractContextManager[None]:
     """Return the block after which modes, buffers, attributes and random state are as they were, however it ends.
 
@@ -160,5 +172,5 @@ def forward_explained(model: nn.Module, images: Tensor) -> Iterator[None]:
         raise RuntimeError(
             f"the forward pass of {type(model).__name__} raised {type(error).__name__}: {error}\nIt was given images "
             f"of shape {tuple(images.shape)}, {images.dtype} on {images.device}; are these the channels and the size "
-            "it was made for (input_size=)?"
+            "it was made for (input_size=), and does it take so many at once?"
         ) from error

@@ -92,7 +92,8 @@ def test_nothing_half_written_is_left(run, tmp_path, monkeypatch, error):
         (["orientation", "cnn7", "--preset", "ukita"], "'ukita' came"),
         (["orientation", "cnn7", "--weights", "nowhere.pt"], "there is no weights file nowhere.pt"),
         (["orientation", "cnn7", "--device", "abacus"], "abacus"),
-        (["orientation", "resnet20"], "resnet20 has no weights in the package"),
+        (["orientation", "resnet20"], "no weights in the package: give --weights FILE, or --weights none for random"),
+        (["orientation", "cnn7", "--layers", "relu9"], "(neuroprobe layers MODEL lists all)"),
     ],
 )
 def test_errors_are_one_message_without_a_traceback(run, arguments, message):

@@ -49,9 +49,9 @@ def test_without_permutations_cross_validation_says_what_chance_gives():
 
 def test_a_layer_without_numbers_says_so():
     nothing = [NAN] * 4
-    table = result(si=nothing, si_cv=nothing, si_null=nothing, status=["too_few"] * 4)
+    table = result((9, 8), si=nothing, si_cv=nothing, si_null=nothing, status=["too_few"] * 4)
     assert table.summary().reading.tolist() == ["no numbers", "no numbers"]
-    assert table.caution == ""
+    assert table.caution == "No unit has indices: they take two classes of 10 images; the largest has 9."
 
 
 def test_dead_units_that_a_preset_counts_in_count_in_every_mean():

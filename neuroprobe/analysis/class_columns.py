@@ -52,6 +52,8 @@ class Rules:
         return {
             "si": f"(mu_max - mu_rest) / (mu_max + mu_rest + {self.eps:g}), mu_rest the mean of the other class means",
             "si_cv": "preferred class from the even-numbered images of each class, si from the odd; averaged both ways",
+            "d_prime": "(mu_max - mu_rest) / sqrt((var_max + var_rest) / 2), variances with n - 1, var_rest their mean "
+            "over the other classes",
             "si_null": "mean si over permutations of the labels, the preferred class chosen anew in each",
             "p_value": "share of those permutations with si at least as large, (b + 1) / (n + 1)",
             "q_value": "Benjamini-Hochberg within a layer over units with a p",

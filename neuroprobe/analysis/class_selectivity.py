@@ -19,6 +19,7 @@ from neuroprobe.preparation import Preprocess, prepare
 from neuroprobe.provenance import made_from
 from neuroprobe.readout import Readout, Rectifier, Tokens, one_of, whole_number
 from neuroprobe.results import ClassSelectivity
+from neuroprobe.saying import say_once
 from neuroprobe.side_by_side import SideBySide
 from neuroprobe.spool import Spool
 
@@ -130,7 +131,10 @@ def class_selectivity(
         "seed": seed,
         "definitions": PRESETS[preset].definitions(),
     }
-    return ClassSelectivity(measured.table(columns), measured.curves(classes), meta)
+    result = ClassSelectivity(measured.table(columns), measured.curves(classes), meta)
+    if (measured.status == "too_few").all():
+        say_once(result.caution)
+    return result
 
 
 def _classes(names: tuple[str, ...] | None, labels: int) -> Sequence[int] | Sequence[str]:

@@ -203,7 +203,8 @@ def _definitions(reference: Decisions) -> dict[str, str]:
         "shift": "pixels, to the right on x and down on y; 0 is the reference and in no mean",
         "pearson": "over images, of the response to the image and to the image moved; mean over shifts, NaN where the "
         "response is constant at any",
-        "cosine_map": "between a unit's maps as they stand; mean over images, then over units; NaN for single places",
+        "cosine_map": "between a unit's maps as they stand, 0 for an image where one of them is silent; mean over "
+        "images but those where both are, then over units; NaN for single places",
         "cosine_aligned": "between a unit's maps, the moved one moved back, where they overlap; NaN where the shift is "
         "no multiple of the layer's total stride",
         "accuracy": nothing or unlabelled or "share of images given their label; in meta, of the images where they are",

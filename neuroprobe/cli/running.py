@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -122,6 +123,19 @@ def _cell(value: Any) -> str:
     return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
+def _in_options(said: str) -> str:
+    """Put a message that advises on arguments in Python into the words of the command line."""
+    commands = typer.main.get_command(app).commands.values()  # type: ignore[attr-defined]
+    options = {option.name: option.opts[0] for command in commands for option in command.params}
+
+    def option(argument: re.Match[str]) -> str:
+        name, value = argument.groups(default="")
+        return f"{options[name]} {value}".replace("None", "none").rstrip() if name in options else argument.group()
+
+    said = re.sub(r"\b(\w+)=(FILE|None)?(?=[\s,;:.)]|$)", option, said)
+    return said.replace("neuroprobe.layers(model)", "neuroprobe layers MODEL")
+
+
 @contextmanager
 def errors_in_one_line() -> Iterator[None]:
     """Print what a user can mend as one message, with no traceback; errors of our own keep theirs.
@@ -135,7 +149,7 @@ def errors_in_one_line() -> Iterator[None]:
             yield
     except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
         if getattr(error, "raised_in", launched_as()) == launched_as():  # else another process says it
-            said = "\n".join([str(error), *getattr(error, "__notes__", [])])
+            said = _in_options("\n".join([str(error), *getattr(error, "__notes__", [])]))
             typer.secho(f"neuroprobe: {said}", err=True, fg="red" if sys.stderr.isatty() else None)
         raise typer.Exit(1) from error
     except KeyboardInterrupt as stop:

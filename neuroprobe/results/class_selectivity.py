@@ -52,12 +52,14 @@ class ClassSelectivity(Result):
         )
 
     def _caution_of_classes(self) -> str:
-        if not self.images_per_class < _FEW_IMAGES <= max(self.meta["images_per_class"]):
+        smallest, largest = self.images_per_class, max(self.meta["images_per_class"])
+        if (self.units["status"] == "too_few").all():
+            return f"No unit has indices: they take two classes of {_FEW_IMAGES} images; the largest has {largest:,}."
+        if not smallest < _FEW_IMAGES <= largest:
             return ""
         return (
-            f"The smallest class has {self.images_per_class} of the images, the largest "
-            f"{max(self.meta['images_per_class']):,}: means over few images are uncertain, and so come out largest by "
-            "chance more often."
+            f"The smallest class has {smallest} of the images, the largest {largest:,}: means over few images are "
+            "uncertain, and so come out largest by chance more often."
         )
 
     def verdicts(self) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,6 +68,8 @@ class RunFolder:
     def locked(self, *, by_first: bool = True) -> Iterator[None]:
         """Keep other calls from writing while a block lasts; of the processes of one call the first does it for all.
 
+        A block that raises before anything is learned, in a folder that held nothing, leaves none.
+
         Raises:
             FileExistsError: if something else than a training lies there; BlockingIOError: if another call writes it.
         """
@@ -74,6 +77,7 @@ class RunFolder:
             yield
             return
         self._refuse_foreign()
+        is_new = not self.options.is_file()
         self.place.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.place / ".lock")
         try:
@@ -83,7 +87,12 @@ class RunFolder:
                 f"{self.place} is being written by another process: wait for it, or choose another folder for out="
             ) from error
         with lock:
-            yield
+            try:
+                yield
+            except BaseException:
+                if is_new and not self._has_learned:
+                    shutil.rmtree(self.place, ignore_errors=True)
+                raise
 
     def write_metrics(self, rows: list[dict[str, float]]) -> None:
         """Write what the epochs came to, all of them."""
@@ -154,4 +163,12 @@ def write_weights(network: nn.Module, place: Path, facts: Mapping[str, Any] | No
     from safetensors.torch import save
 
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    write_whole(place, save(weights, {name: str(value) for name, value in (facts or {}).items()}))
+    write_whole(place, _sorted(save(weights, {name: str(value) for name, value in (facts or {}).items()})))
+
+
+def _sorted(file: bytes) -> bytes:
+    """Return a safetensors file with its header in one order: left to itself, equal weights would differ as files."""
+    end = 8 + int.from_bytes(file[:8], "little")
+    header = json.dumps(json.loads(file[8:end]), sort_keys=True).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + file[end:]

@@ -9,12 +9,14 @@ import torch
 from lightning.pytorch import Callback
 from planted_photographs import planted, small_network, small_sets
 from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import nn
 from torch.testing import assert_close
 
 import neuroprobe
 from neuroprobe.networks.expected import expected_input
 from neuroprobe.training.recipes import RECIPES, Recipe
+from neuroprobe.training.run_folder import write_weights
 from neuroprobe.training.train import load_run
 
 RECIPE = Recipe("small", epochs=4, batch_size=15, lr=0.02, optimiser="adamw", schedule="one-cycle", flip=True)
@@ -70,6 +72,13 @@ def test_the_folder_holds_it_all(run):
     assert facts.keys() == {"mean", "std", "test_accuracy", "test_loss", "epochs", "epoch", "seed"}
     assert json.loads(facts["mean"]) == run.meta["mean"]
     assert float(facts["test_accuracy"]) == run.test["accuracy"]
+
+
+def test_equal_weights_are_equal_files(tmp_path):
+    for name in ("one", "other"):
+        write_weights(small_network(), tmp_path / name, {str(number): number for number in range(20)})
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+    assert_close(load_file(tmp_path / "one"), dict(small_network().state_dict()))
 
 
 def test_the_untrained_network_is_kept_too(run):
