@@ -9,7 +9,9 @@ import neuroprobe
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE / "_extensions"))
-shutil.copytree(HERE.parent / "notebooks", HERE / "notebooks", dirs_exist_ok=True)  # Sphinx reads below its folder only
+executed = os.environ.get("NEUROPROBE_EXECUTED")  # a folder where the tests have left all notebooks
+notebooks = Path(executed) if executed else HERE.parent / "notebooks"
+shutil.copytree(notebooks, HERE / "notebooks", dirs_exist_ok=True)  # Sphinx reads below its folder only
 data = Path(os.environ.setdefault("NEUROPROBE_DATA", str(HERE.parent.parent / "shared" / "data")))
 
 project = "neuroprobe"
@@ -39,6 +41,7 @@ copybutton_exclude = ".linenos, .gp, .go"
 # Markdown and notebooks
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
+nb_execution_mode = "off" if executed else "force"
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_output_stderr = "remove"  # progress bars
