@@ -37,7 +37,8 @@ def check_axes(images: Any) -> None:
     """Raise a ValueError where images are no tensor (N, C, H, W)."""
     if not isinstance(images, Tensor) or images.ndim != 4:
         came = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
-        raise ValueError(f"images must be a tensor (N, C, H, W); {came} came")
+        alone = ": of a single image give image[None]" if isinstance(images, Tensor) and images.ndim == 3 else ""
+        raise ValueError(f"images must be a tensor (N, C, H, W); {came} came{alone}")
 
 
 def checked_labels(labels: Any, count: int) -> Tensor:

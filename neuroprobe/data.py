@@ -44,6 +44,7 @@ class Batch:
     labels: Tensor | None  # (images,), class indices
     numbers: Tensor  # (images,), counted from 0 as they come
     drawn: int = 0  # batches drawn up to this one, with those that were empty
+    fingerprints: Tensor | None = None  # (images,), where they are to be known again
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +57,7 @@ class Images:
     source: str  # what it was made from, for a result's meta
     start: tuple[int, int] = (0, 0)  # batches and images that were left out
     part: Part = ALL  # that falls to this of several processes
+    shape: tuple[int, int, int] | None = None  # (C, H, W) that photographs of a folder are brought to
 
     def __iter__(self) -> Iterator[Batch]:
         skipped, first = self.start
@@ -163,7 +165,8 @@ def open_images(
     dataset = _as_dataset(data, shape)
     collate = _as_taken if isinstance(dataset, _Tensors) else _collated
     loader = DataLoader(dataset, batch_size or _batch_size(dataset, shape), collate_fn=collate)
-    return Images(loader, any_range, _class_names(dataset), _source(data))
+    brought_to = shape if isinstance(data, str | Path) else None
+    return Images(loader, any_range, _class_names(dataset), _source(data), shape=brought_to)
 
 
 class _Tensors(TensorDataset):
@@ -218,7 +221,7 @@ def _as_dataset(data: Any, shape: tuple[int, int, int] | None) -> Dataset[Any]:
         images = torch.as_tensor(data)
         check_axes(images)
         return _Tensors(images)
-    if isinstance(data, tuple | list) and len(data) == 2 and np.ndim(data[0]) == 4:
+    if isinstance(data, tuple | list) and len(data) == 2 and _are_images_and_labels(*data):
         images = torch.as_tensor(data[0])
         check_axes(images)
         return _Tensors(images, checked_labels(data[1], len(images)))
@@ -227,6 +230,11 @@ def _as_dataset(data: Any, shape: tuple[int, int, int] | None) -> Dataset[Any]:
     raise TypeError(
         f"data must be images, (images, labels), a Dataset, a DataLoader or a folder; {type(data).__name__} came"
     )
+
+
+def _are_images_and_labels(first: Any, second: Any) -> bool:
+    """Whether two things are such, even if the images lack an axis, and not two items of a data set."""
+    return isinstance(first, Tensor | np.ndarray) and (first.ndim == 4 or np.ndim(second) < 2)
 
 
 def _batch_size(dataset: Any, shape: tuple[int, int, int] | None) -> int:

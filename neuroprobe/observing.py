@@ -105,7 +105,7 @@ def observe(
 
     def bring(batch: Batch) -> Tensor:
         # only what observers need is kept: the images as they came would be memory beside the network's own
-        current.update(images=batch.numbers, labels=batch.labels)
+        current.update(images=batch.numbers, labels=batch.labels, fingerprints=batch.fingerprints)
         return prepared.prepared(batch.images)
 
     def keep(layer: Layer, output: Tensor) -> None:

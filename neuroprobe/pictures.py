@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -10,8 +10,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, SequentialSampler, Subset
 
 from neuroprobe.data import Images
+from neuroprobe.fingerprints import is_known
 
 _BATCH = 64  # pictures read at once
+_WANTED = "data must be the images that were recorded"
 
 
 class Picture(NamedTuple):
@@ -21,8 +23,8 @@ class Picture(NamedTuple):
     label: int | None
 
 
-def pictures(images: Images, numbers: Iterable[int]) -> dict[int, Picture]:
-    """Return the pictures that have some numbers, counted from 0 as the data come.
+def pictures(images: Images, numbers: Iterable[int], known: Mapping[int, float] | None = None) -> dict[int, Picture]:
+    """Return the pictures that have some numbers, counted from 0 as the data come; ``known`` has their fingerprints.
 
     Example:
         >>> import torch
@@ -32,23 +34,43 @@ def pictures(images: Images, numbers: Iterable[int]) -> dict[int, Picture]:
         {1: 0.25, 3: 0.75}
 
     Raises:
-        ValueError: if the data hold fewer images.
+        ValueError: if the data hold fewer images, or one with another fingerprint.
     """
     wanted = sorted(set(numbers))
     count = images.count
     if wanted and count is not None and wanted[-1] >= count:
         raise _too_few(wanted[-1], count)
-    found = dict(each_picture(images, wanted))
+    found = dict(each_picture(images, wanted, known))
     if len(found) < len(wanted):
         raise _too_few(wanted[-1], "fewer")
     return found
 
 
-def each_picture(images: Images, numbers: Iterable[int]) -> Iterator[tuple[int, Picture]]:
-    """Yield the pictures that have some numbers, a batch of them in memory at a time; what is not there is left out."""
+def each_picture(
+    images: Images, numbers: Iterable[int], known: Mapping[int, float] | None = None
+) -> Iterator[tuple[int, Picture]]:
+    """Yield the pictures that have some numbers, a batch of them in memory at a time; what is not there is left out.
+
+    Raises:
+        ValueError: if one has another fingerprint than is ``known`` of it.
+    """
     count = images.count
     wanted = sorted({number for number in numbers if count is None or number < count})
-    return _chosen(images, wanted) if _can_choose(images) else _among_all(images, set(wanted))
+    found = _chosen(images, wanted) if _can_choose(images) else _among_all(images, set(wanted))
+    for number, picture in found:
+        if known and number in known and not is_known(picture.image, known[number]):
+            raise ValueError(
+                f"{_WANTED}; image {number} is another, of shape {tuple(picture.image.shape)}: give them in the same "
+                "order, read and scaled as they were then"
+            )
+        yield number, picture
+
+
+def refuse_another_count(images: Images, count: int | None) -> None:
+    """Raise where so many images were recorded, and the data are known to hold another number."""
+    exact = _can_choose(images) and not images.loader.drop_last
+    if exact and None not in (count, images.count) and count != images.count:
+        raise ValueError(f"{_WANTED}, {count:,} of them; {images.count:,} came")
 
 
 def _can_choose(images: Images) -> bool:
@@ -80,4 +102,4 @@ def _numbered(images: Images) -> Iterator[tuple[int, Picture]]:
 
 
 def _too_few(number: int, count: int | str) -> ValueError:
-    return ValueError(f"the data must be those of the recording: image {number} is wanted, and there are {count}")
+    return ValueError(f"{_WANTED}; image {number} is wanted, and there are {count}")

@@ -16,13 +16,14 @@ from neuroprobe.alterations import alterations
 from neuroprobe.checkpoints import Checkpoints
 from neuroprobe.data import Data, Images
 from neuroprobe.distributed import by_first, together
+from neuroprobe.fingerprints import fingerprinted
 from neuroprobe.identity import recording_identity
 from neuroprobe.models import unwrap
 from neuroprobe.observing import Kept, Summed, observe
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.provenance import made_from, noted
 from neuroprobe.readout import Readout, Reduce, Tokens
-from neuroprobe.reducers import Moments, Observed, Reducer, named_reducers
+from neuroprobe.reducers import Landmarks, Moments, Observed, Reducer, named_reducers
 from neuroprobe.responses import labelled, unit_table
 from neuroprobe.results import Recording
 from neuroprobe.streaming import Streamed, load_if_same, load_recording
@@ -30,7 +31,7 @@ from neuroprobe.streaming import Streamed, load_if_same, load_recording
 if TYPE_CHECKING:
     import xarray as xr
 
-_OF_UNITS = ""  # the reducer behind the unit table, which nobody has named
+_OF_UNITS, _OF_IMAGES = "", "/images"  # the reducers behind the unit table and the meta, which nobody has named
 
 
 @together
@@ -97,7 +98,8 @@ def record(
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
     images = prepared.open(data, batch_size=batch_size, input_size=input_size)
     readout = Readout(reduce, tokens)
-    summing = {**({} if reducers is None else named_reducers(reducers)), _OF_UNITS: _moments_over_images}
+    asked_for = {_OF_IMAGES: Landmarks.of} if reducers is None else named_reducers(reducers)
+    summing = {**asked_for, _OF_UNITS: _moments_over_images}
     how: dict[str, Any] = {"unit_axis": unit_axis, "progress": progress}
     if out is not None:
         asked = {"layers": layers, "unit_axis": unit_axis, "preprocess": preprocess, "reducers": reducers}
@@ -109,7 +111,8 @@ def record(
         return by_first(stream, partial(load_recording, place))
     images = images.shared()
     summed, kept, how["total"] = Summed(summing), Kept(images.count), images.count
-    found = observe(prepared, images, layers, [summed, kept] if reducers is None else [summed], readout, **how)
+    observers: list[Any] = [summed, kept] if reducers is None else [summed]
+    found = observe(prepared, fingerprinted(images), layers, observers, readout, **how)
     summed.states, kept = images.pooled((summed.states, kept))
     curves = {layer.name: labelled(layer.name, kept.responses(layer)) for layer in found} if reducers is None else {}
     return _recording(prepared, images, noted(found), readout, summed, curves)
@@ -134,7 +137,7 @@ def _on_disk(
             summed = Summed(reducers, checkpoints.states)
             if rest := checkpoints.remaining(images, progress=how["progress"]):
                 how |= {"done": checkpoints.done.images, "on_output": lambda _: streamed.batch_done(summed.states)}
-                observe(prepared, rest, asked["layers"], [streamed, summed], readout, **how)
+                observe(prepared, fingerprinted(rest), asked["layers"], [streamed, summed], readout, **how)
                 streamed.save(summed.states)
             known = {"identity": checkpoints.identity}
             curves = streamed.placeholders()
@@ -156,13 +159,14 @@ def _recording(
         "layers": layers,
         "data": images.source,
         "classes": images.classes,
+        "input_size": images.shape,
         "reduce": readout.reduce,
         "tokens": readout.tokens,
     }
     reduced = dict(summed.states)
-    moments = reduced.pop(_OF_UNITS)
+    moments, landmarks = reduced.pop(_OF_UNITS), next(iter(reduced.pop(_OF_IMAGES, {}).values()), None)
     units = unit_table({layer: moments[layer] for layer in layers})
-    seen = {"images": next(iter(moments.values())).count}
+    seen = {"images": next(iter(moments.values())).count, "fingerprints": landmarks.known if landmarks else {}}
     return Recording(units, curves, meta | seen | known, reduced=reduced)
 
 

@@ -307,6 +307,16 @@ def test_tensors_are_taken_a_batch_at_once_and_copied(monkeypatch):
     assert images[0].max() > 0
 
 
+def test_a_single_image_is_told_to_need_an_axis_more():
+    image, labels = torch.rand(3, 8, 8), torch.arange(3)
+    said = r"images must be a tensor \(N, C, H, W\); \(3, 8, 8\) came: of a single image give image\[None\]"
+    for data in (image, (image, labels), (image.numpy(), [0, 1, 2]), (image, 5)):
+        with pytest.raises(ValueError, match=said):
+            open_images(data)
+    assert [len(batch.images) for batch in open_images([image, image])] == [2]  # two items of a data set
+    assert [batch.labels.tolist() for batch in open_images([(image, 0), (image, 4)])] == [[0, 4]]
+
+
 # from a place on
 
 

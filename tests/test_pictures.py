@@ -3,7 +3,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from neuroprobe.data import open_images
-from neuroprobe.pictures import each_picture, pictures
+from neuroprobe.fingerprints import fingerprints
+from neuroprobe.pictures import each_picture, pictures, refuse_another_count
 
 IMAGES = torch.arange(100.0).reshape(100, 1, 1, 1).expand(-1, 3, 4, 4) / 100
 LABELS = torch.arange(100) % 7
@@ -66,5 +67,23 @@ def test_no_numbers_are_no_pictures_and_images_alone_have_no_label():
 
 @pytest.mark.parametrize("data", [(IMAGES, LABELS), DataLoader(Stream(), 8)], ids=["tensors", "stream"])
 def test_fewer_images_than_were_recorded_are_an_error(data):
-    with pytest.raises(ValueError, match="data must be those of the recording: image 2500 is wanted"):
+    with pytest.raises(ValueError, match="data must be the images that were recorded; image 2500 is wanted"):
         pictures(open_images(data), [2, 2500])
+
+
+@pytest.mark.parametrize("name", list(loaders()))
+def test_pictures_with_another_fingerprint_are_an_error(name):
+    data, numbers, places = loaders()[name]
+    known = dict(zip(numbers, fingerprints(IMAGES[places]).tolist(), strict=True))
+    assert list(pictures(open_images(data), numbers, known)) == numbers
+    with pytest.raises(ValueError, match=rf"recorded; image {numbers[1]} is another, of shape \(3, 4, 4\): give them"):
+        pictures(open_images(data), numbers, known | {numbers[1]: 99.0})
+
+
+def test_another_count_is_refused_where_it_is_known():
+    refuse_another_count(open_images(IMAGES), 100)
+    refuse_another_count(open_images(IMAGES), None)
+    refuse_another_count(open_images(DataLoader(Counting(), 8, drop_last=True)), 96)
+    refuse_another_count(open_images(loaders()["own order"][0]), 4)
+    with pytest.raises(ValueError, match="images that were recorded, 50 of them; 100 came"):
+        refuse_another_count(open_images(IMAGES), 50)

@@ -9,8 +9,8 @@ from math import isqrt
 from torch import Tensor, nn
 
 from neuroprobe.analysis.receptive_fields import ReceptiveFields, receptive_fields
-from neuroprobe.data import Data, open_images
-from neuroprobe.pictures import Picture, pictures
+from neuroprobe.data import Data, Images, open_images
+from neuroprobe.pictures import Picture, pictures, refuse_another_count
 from neuroprobe.preparation import prepare
 from neuroprobe.reducers import TopImages
 from neuroprobe.results import Recording
@@ -44,18 +44,19 @@ def top_pictures(
 
     Args:
         recording: made with the reducer ``top_images``, or of every response.
-        data: the images that were recorded.
+        data: the images that were recorded; photographs of a folder are cut as the network was shown them.
         units: as (layer, unit).
-        model: the network: boxes are then receptive fields, else a place's share of the map; photographs of a folder
-            are cut as the network was shown them.
+        model: the network: boxes are then receptive fields, else a place's share of the map.
 
     Raises:
         ValueError: if the recording holds no top images, or the data are not those that were recorded.
     """
     tops = {layer: recording.top_images(layer) for layer, _ in units}
     rows = [(tops[layer], layer, unit) for layer, unit in units]
-    opened = prepare(model, preprocess=None).open(data) if model is not None else open_images(data, any_range=True)
-    found = pictures(opened, [number for top, _, unit in rows for number in _responding(top, unit)])
+    opened, wanted = _opened(recording, data, model), [n for top, _, unit in rows for n in _responding(top, unit)]
+    refuse_another_count(opened, recording.meta.get("images"))
+    looked_at = map(int, recording.meta.get("fingerprints", ()))  # where of the top images nothing is known
+    found = pictures(opened, [*wanted, *looked_at], recording.fingerprints)
     fields = _fields(recording, list(tops), model, found.values())
     names = recording.meta.get("classes") or ()
     return [
@@ -65,6 +66,15 @@ def top_pictures(
         ]
         for top, layer, unit in rows
     ]
+
+
+def _opened(recording: Recording, data: Data, model: nn.Module | None) -> Images:
+    """Open the data as they were shown; a recording that does not say how was made for the network's own size."""
+    said = recording.meta.get("input_size")
+    size = None if said is None else tuple(said)
+    if model is None:
+        return open_images(data, shape=size, any_range=True)
+    return prepare(model, preprocess=None).open(data, input_size=size)
 
 
 def _responding(top: TopImages, unit: int) -> list[int]:

@@ -56,7 +56,8 @@ def atlas(
         Where the page is, ``out/index.html``.
 
     Raises:
-        ValueError: if the results, or ``model``, are of different networks, or measured the same twice.
+        ValueError: if the results, or ``model``, are of different networks, or measured the same twice; if ``data`` are
+            not the images that were recorded.
         TypeError: if a result has no units; FileExistsError: if something lies at ``out``.
     """
     place = Path(out).expanduser().resolve()

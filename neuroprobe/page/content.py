@@ -106,7 +106,10 @@ class Content:
         if self.data is None or not numbers:
             return None
         wanted = np.unique(np.concatenate(numbers, axis=None)).tolist()
-        said = next(result.meta for result in self.joined.results if isinstance(result, Recording))
-        how: Any = {"count": said.get("images"), "classes": said.get("classes"), "shape": self.insight.image_shape}
+        recordings = [result for result in self.joined.results if isinstance(result, Recording)]
+        said = recordings[0].meta
+        shape = said.get("input_size", self.insight.image_shape)
+        how: Any = {"count": said.get("images"), "classes": said.get("classes"), "shape": shape and tuple(shape)}
+        how["known"] = {number: known for each in recordings for number, known in each.fingerprints.items()}
         with random_state_kept(torch.device("cpu")):  # a user's data set may draw from it
             return write_photographs(self.data, wanted, folder, progress=self.progress, **how)

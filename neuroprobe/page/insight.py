@@ -50,10 +50,12 @@ class Insight:
 
 
 def _sizes(model: nn.Module | None, joined: Joined) -> list[Shape]:
-    """Return (C, H, W) of the images that the network may have been shown: its own size, then those of stimuli."""
+    """Return (C, H, W) of what the network may have been shown: its own size, then those of photographs, of stimuli."""
     expected = None if model is None else expected_input(unwrap(model))
     own: list[Shape] = [expected.size] if expected else []
-    shown: list[Shape] = [tuple(each.meta["stimuli"]["size"]) for each in joined.results if isinstance(each, Tuning)]
+    photographs = [each.meta.get("input_size") for each in joined.results if isinstance(each, Recording)]
+    stimuli = [each.meta["stimuli"]["size"] for each in joined.results if isinstance(each, Tuning)]
+    shown: list[Shape] = [tuple(size) for size in photographs + stimuli if size is not None]
     return own + shown
 
 

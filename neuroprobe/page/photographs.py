@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from neuroprobe.data import Data, Images, open_images
 from neuroprobe.page.stimuli import as_picture
-from neuroprobe.pictures import each_picture
+from neuroprobe.pictures import each_picture, refuse_another_count
 from neuroprobe.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def write_photographs(
     folder: Path,
     *,
     count: int | None = None,
+    known: Mapping[int, float] | None = None,
     classes: Sequence[str] | None = None,
     shape: tuple[int, int, int] | None = None,
     progress: bool = True,
@@ -37,19 +38,21 @@ def write_photographs(
         wanted: numbers of images, counted from 0 as they come.
         folder: where the pictures go, ``photo-7.jpg``.
         count: how many images were recorded, where that is known.
+        known: fingerprints of some, which are looked at.
         classes: their names, where the data do not tell them.
         shape: (C, H, W) that the network saw photographs of a folder in; None for as they are.
         progress: show a bar on a terminal.
 
     Raises:
-        ValueError: if the data hold another number of images.
+        ValueError: if the data hold another number of images, or others.
     """
-    images, numbers = open_images(data, shape=shape, any_range=True), sorted(set(wanted))
-    if None not in (count, images.count) and count != images.count:
-        raise ValueError(f"data must be the images that were recorded, {count:,} of them; {images.count:,} came")
+    images, numbers = open_images(data, shape=shape, any_range=True), set(wanted)
+    refuse_another_count(images, count)
     ending, about = "png", {}
     with progress_bar("writing images", len(numbers), shown=progress) as bar:
-        for number, (image, label) in each_picture(images, numbers):
+        for number, (image, label) in each_picture(images, {*numbers, *(known or ())}, known):
+            if number not in numbers:  # it was looked at alone
+                continue
             ending = "png" if max(image.shape[1:]) <= _AS_IT_IS else "jpg"
             as_picture(_small(image)).save(folder / f"photo-{number}.{ending}", quality=85)
             about[number] = [label, _name(images, number)]

@@ -55,10 +55,10 @@ def top_images(
 
     Args:
         recording: Made by ``neuroprobe.record(..., reducers=["top_images"])``.
-        data: The images that were recorded.
+        data: The images that were recorded; photographs of a folder are cut as the network was shown them.
         layer: Where the units are; not needed for a slice of the unit table, nor with a single layer.
         units: One unit, several, or a slice of the unit table; by default the layer's five with the largest mean.
-        model: The network, for its receptive fields; photographs of a folder are cut as it was shown them.
+        model: The network, for its receptive fields.
         ax: Where to draw; a new figure by default.
 
     Raises:

@@ -5,6 +5,7 @@ and the answer does not depend on how the images were cut or ordered. Sums that 
 """
 
 from neuroprobe.reducers.covariance import CoMoments, Covariance
+from neuroprobe.reducers.landmarks import Landmarks
 from neuroprobe.reducers.moments import ClassMoments, Moments
 from neuroprobe.reducers.named import STATES, named_reducers, savable
 from neuroprobe.reducers.observation import Observed, Reducer, Summable, observed
@@ -16,6 +17,7 @@ __all__ = [
     "ClassMoments",
     "CoMoments",
     "Covariance",
+    "Landmarks",
     "Moments",
     "Observed",
     "Quantiles",

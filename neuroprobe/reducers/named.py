@@ -7,6 +7,7 @@ from dataclasses import is_dataclass
 from typing import Any, TypeVar
 
 from neuroprobe.reducers.covariance import Covariance
+from neuroprobe.reducers.landmarks import Landmarks
 from neuroprobe.reducers.moments import ClassMoments, Moments
 from neuroprobe.reducers.observation import Reducer
 from neuroprobe.reducers.quantiles import Quantiles
@@ -20,7 +21,8 @@ _BY_NAME: dict[str, Reducer] = {
     "quantiles": Quantiles.of,
     "covariance": Covariance.of,
 }
-STATES: dict[str, type] = {kind.__name__: kind for kind in (Moments, ClassMoments, TopImages, Quantiles, Covariance)}
+_STATES = (Moments, ClassMoments, TopImages, Quantiles, Covariance, Landmarks)
+STATES: dict[str, type] = {kind.__name__: kind for kind in _STATES}
 
 
 def savable(kind: type[State]) -> type[State]:

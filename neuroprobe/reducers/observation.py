@@ -22,6 +22,7 @@ class Observed:
     maps: Tensor  # (images, units, *grid), what the responses were reduced from
     images: Tensor  # (images,), their numbers in the data
     labels: Tensor | None  # (images,), class indices
+    fingerprints: Tensor | None = None  # (images,), by which images are known again, on the CPU
 
     @cached_property
     def places(self) -> Tensor:

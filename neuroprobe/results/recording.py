@@ -60,6 +60,16 @@ class Recording(Result):
             'neuroprobe.record(model, data, reducers=["top_images"])'
         )
 
+    @property
+    def fingerprints(self) -> dict[int, float]:
+        """What some images are known again by, by their number: top images, or a few where all responses were kept."""
+        from neuroprobe.reducers import TopImages
+
+        known = {int(number): fingerprint for number, fingerprint in self.meta.get("fingerprints", {}).items()}
+        for state in (state for by_layer in self.reduced.values() for state in by_layer.values()):
+            known |= state.known if isinstance(state, TopImages) else {}
+        return known
+
     def to_contents(self) -> Contents:
         """Add the states to what every result holds."""
         base = super().to_contents()

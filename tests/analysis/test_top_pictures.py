@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -35,8 +37,24 @@ def test_photographs_of_a_folder_are_cut_as_the_network_was_shown_them(cnn7, tmp
     ((best, *_),) = top_pictures(recording, tmp_path, [("relu1", 0)], cnn7)
     assert best.image.shape == (3, 32, 32)
     assert best.class_name == "wide"
-    ((best, *_),) = top_pictures(recording, tmp_path, [("relu1", 0)])
-    assert best.image.shape == (3, 40, 64)
+    ((alone, *_),) = top_pictures(recording, tmp_path, [("relu1", 0)])
+    assert torch.equal(alone.image, best.image)
+
+
+def test_photographs_have_the_size_that_was_asked_for_a_network_of_ones_own(tmp_path):
+    for number, (high, wide) in enumerate([(40, 64), (50, 30), (32, 32)]):
+        (tmp_path / "all").mkdir(exist_ok=True)
+        noise = np.random.default_rng(number).integers(0, 255, (high, wide, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(tmp_path / "all" / f"{number}.png")
+    network = nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU())
+    how = {"reducers": ["top_images"], "preprocess": None, "progress": False}
+    recording = neuroprobe.record(network, tmp_path, ["1"], input_size=24, **how)
+    assert recording.meta["input_size"] == [3, 24, 24]
+    unit = int(recording.top("1", 1, by="mean").index[0][1])
+    (row,) = top_pictures(recording, tmp_path, [("1", unit)], network)
+    assert {picture.image.shape for picture in row} == {(3, 24, 24)}
+    top, bottom, left, right = row[0].box
+    assert (bottom - top, right - left) == (3, 3)
 
 
 def test_a_linear_layer_has_no_place(cnn7):
@@ -73,11 +91,59 @@ def test_a_recording_without_top_images_says_how_to_make_them(cnn7):
         top_pictures(recording, images, [("relu1", 0)])
 
 
-def test_other_data_are_refused(cnn7):
+def others(images):
+    return {
+        "fewer": (images[:2], "30 of them; 2 came"),
+        "twice as many": (torch.cat([images, images]), "30 of them; 60 came"),
+        "backwards": (images.flip(0), r"image \d+ is another, of shape \(3, 32, 32\): give them in the same order"),
+        "random": (torch.rand(30, 3, 32, 32), r"image \d+ is another"),
+        "half the size": (images[:, :, ::2, ::2], r"image \d+ is another, of shape \(3, 16, 16\)"),
+        "normalised": ((images - 0.5) / 0.2, r"image \d+ is another"),
+    }
+
+
+@pytest.mark.parametrize("reducers", [["top_images"], None], ids=["top images", "every response"])
+@pytest.mark.parametrize("kind", others(torch.zeros(30, 3, 32, 32)))
+def test_other_data_are_refused(resnet20, photographs, reducers, kind):
+    images, layer = photographs[0][:30], "layer1.1/relu:0"
+    recording = neuroprobe.record(resnet20, images, [layer], reducers=reducers, progress=False)
+    top_pictures(recording, images, [(layer, 12)])
+    data, said = others(images)[kind]
+    with pytest.raises(ValueError, match=f"data must be the images that were recorded.*{said}"):
+        top_pictures(recording, data, [(layer, 12)])
+
+
+@pytest.mark.parametrize("reducers", [["top_images"], None], ids=["top images", "every response"])
+def test_what_was_recorded_is_known_again_from_the_disk_and_after_a_stop(cnn7, tmp_path, reducers, monkeypatch):
+    images, passes = torch.rand(30, 3, 32, 32), []
+    monkeypatch.setattr("neuroprobe.checkpoints.Checkpoints.due", True)
+
+    def stop(*_):
+        passes.append(1)
+        if len(passes) == 4:
+            raise KeyboardInterrupt
+
+    def record(**how):
+        return neuroprobe.record(cnn7, images, ["relu1"], reducers=reducers, batch_size=8, progress=False, **how)
+
+    hook = cnn7.register_forward_pre_hook(stop)
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        record(out=tmp_path / "a.zarr")
+    assert "16 of 30 images are safe" in stopped.value.__notes__[0]
+    hook.remove()
+    assert record(out=tmp_path / "a.zarr").fingerprints == pytest.approx(record().fingerprints)
+    top_pictures(neuroprobe.load(tmp_path / "a.zarr"), images, [("relu1", 0)])
+    with pytest.raises(ValueError, match=r"image \d+ is another"):
+        top_pictures(neuroprobe.load(tmp_path / "a.zarr"), images.flip(0), [("relu1", 0)])
+
+
+def test_a_recording_of_an_earlier_version_is_drawn_unchecked(cnn7):
     images = torch.rand(30, 3, 32, 32)
     recording = neuroprobe.record(cnn7, images, ["relu1"], reducers=["top_images"], progress=False)
-    with pytest.raises(ValueError, match="data must be those of the recording"):
-        top_pictures(recording, images[:2], [("relu1", 0)])
+    older = replace(recording.top_images("relu1"), fingerprints=None)
+    meta = {name: value for name, value in recording.meta.items() if name not in ("fingerprints", "input_size")}
+    recording = replace(recording, reduced={"top_images": {"relu1": older}}, meta=meta)
+    assert len(top_pictures(recording, images.flip(0), [("relu1", 0)], cnn7)) == 1
 
 
 def test_with_real_weights_what_lies_outside_the_box_takes_no_part(resnet20, photographs):

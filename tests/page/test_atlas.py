@@ -5,6 +5,7 @@ import re
 
 import pytest
 import torch
+from PIL import Image
 from planted_results import CLASSES, LAYERS, STIMULI, class_selectivity, recording, tuning
 from torch import nn
 
@@ -132,6 +133,32 @@ def test_the_network_adds_filters_the_order_of_layers_and_what_places_see(cnn7, 
     assert "fields" not in relu6["images"]  # one place
     alone = neuroprobe.atlas([tuned, found], tmp_path / "b", progress=False)
     assert "filters" not in delivered(alone, "layer-1")
+
+
+@pytest.mark.parametrize("reducers", [["top_images"], None], ids=["top images", "every response"])
+def test_other_images_than_were_recorded_are_refused_and_leave_no_page(cnn7, tmp_path, reducers):
+    images = torch.rand(12, 3, 32, 32)
+    found = neuroprobe.record(cnn7, images, ["relu6"], reducers=reducers, progress=False)
+    for other in (images.flip(0), torch.rand(12, 3, 32, 32), images[:, :, ::2, ::2]):
+        with pytest.raises(ValueError, match=r"images that were recorded; image \d+ is another, of shape \(3, "):
+            neuroprobe.atlas(found, tmp_path / "a", model=cnn7, data=other, progress=False)
+    assert not (tmp_path / "a").exists()
+    written = files(neuroprobe.atlas(found, tmp_path / "a", model=cnn7, data=images, progress=False).parent)
+    driving = set(found.top_images("relu6").images.flatten().tolist())
+    assert {name for name in written if "photo" in name} == {f"images/photo-{number}.png" for number in driving}
+
+
+def test_photographs_have_the_size_that_was_asked_for_a_network_of_ones_own(tmp_path):
+    (tmp_path / "data" / "all").mkdir(parents=True)
+    for number, sides in enumerate([(64, 40), (30, 50), (32, 32)]):
+        Image.effect_noise(sides, 90).convert("RGB").save(tmp_path / "data" / "all" / f"{number}.png")
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    how = {"input_size": 24, "reducers": ["top_images"], "preprocess": None, "progress": False}
+    found = neuroprobe.record(network, tmp_path / "data", ["1"], **how)
+    place = neuroprobe.atlas(found, tmp_path / "a", model=network, data=tmp_path / "data", progress=False)
+    with Image.open(place.parent / "images" / "photo-0.png") as photograph:
+        assert photograph.size == (24, 24)
+    assert delivered(place, "layer-0")["images"]["fields"]["columns"]["pixels"] == 24
 
 
 def test_what_places_see_is_told_only_for_images_of_the_size_that_was_recorded():

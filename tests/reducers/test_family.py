@@ -8,7 +8,7 @@ import pytest
 from small_batches import IMAGES, assert_same, batch, fields
 from torch.testing import assert_close
 
-from neuroprobe.reducers import ClassMoments, CoMoments, Covariance, Moments, Quantiles, TopImages
+from neuroprobe.reducers import ClassMoments, CoMoments, Covariance, Landmarks, Moments, Quantiles, TopImages
 
 
 def total(seen):
@@ -25,6 +25,7 @@ REDUCERS = {
     "quantiles": Quantiles.of,
     "covariance": Covariance.of,
     "covariance of some": partial(Covariance.of, units=[2, 0]),
+    "landmarks": Landmarks.of,
     "own": total,
 }
 family = pytest.mark.parametrize("reducer", REDUCERS.values(), ids=REDUCERS)

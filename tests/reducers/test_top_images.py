@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import reduce
 from operator import add
 
@@ -14,6 +15,17 @@ def test_top_images_are_those_of_numpy():
     order = np.argsort(-values, axis=0, kind="stable")[:4].T
     np.testing.assert_array_equal(state.images, order)
     np.testing.assert_array_equal(state.values, np.take_along_axis(values.T, order, axis=1))
+
+
+def test_each_image_keeps_its_fingerprint():
+    state = TopImages.of(batch(np.arange(7)), k=4) + TopImages.of(batch(np.arange(7, IMAGES)), k=4)
+    assert state.known == pytest.approx({number: number / 7 for number in state.images.unique().tolist()})
+
+
+def test_without_fingerprints_on_one_side_there_are_none():
+    known, older = TopImages.of(observed([[3.0]], first=1)), TopImages.of(batch(np.arange(3)), k=9)
+    both = replace(older, values=older.values[:1], images=older.images[:1], places=older.places[:1, :, :0]) + known
+    assert (both.fingerprints, both.known) == (None, {})
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2, 3, 4), (4, 3, 2, 1, 0), (2, 4, 1, 0, 3)])
