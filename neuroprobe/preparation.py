@@ -15,7 +15,15 @@ from torch import Tensor, nn
 from neuroprobe.addresses import DRY_RUN_IMAGES, Layer, find_layers, with_unit_axes
 from neuroprobe.data import Data, Images, open_images
 from neuroprobe.distributed import agree
-from neuroprobe.models import at_rest, device_of, dtype_of, forward_explained, left_as_found, unwrap
+from neuroprobe.models import (
+    at_rest,
+    device_of,
+    dtype_of,
+    forward_explained,
+    left_as_found,
+    refuse_valueless,
+    unwrap,
+)
 from neuroprobe.networks.expected import IMAGENET_MEAN, IMAGENET_STD, Expected, expected_input, image_shape
 from neuroprobe.provenance import weights_digest
 from neuroprobe.saying import say_once
@@ -96,11 +104,12 @@ def prepare(
     """Make a network ready. On another ``device`` than its own, a copy is used and the original stays where it is.
 
     Raises:
-        TypeError: if ``preprocess`` is not ``"auto"``, None or a function; ValueError: if ``dtype`` is no float type.
+        TypeError: if ``preprocess`` is not ``"auto"``, None or a function.
+        ValueError: if ``dtype`` is no float type, ``device`` is not there, or the weights hold no values.
     """
     model = unwrap(model)
-    # made, not named: "cuda" stands for the current one, "cuda:0"
-    target = torch.empty(0, device=device).device if device is not None else device_of(model)
+    refuse_valueless(model)
+    target = _device(device) if device is not None else device_of(model)
     if target != device_of(model):
         model = copy.deepcopy(model).to(target)
     agree("weights (load the same, or seed what makes the network)", partial(weights_digest, model))
@@ -110,6 +119,18 @@ def prepare(
         raise ValueError(f"dtype must be torch.bfloat16, torch.float16 or None for the network's own; {dtype} came")
     preprocessing, autocast = _preprocessing(preprocess, expected), None if own else dtype
     return Preparation(model, target, expected, preprocessing, autocast, any_range=preprocess is None)
+
+
+def _device(asked: torch.device | str) -> torch.device:
+    try:
+        return torch.empty(0, device=asked).device  # made, not named: "cuda" stands for the current one, "cuda:0"
+    except (AssertionError, RuntimeError) as error:  # AssertionError is what a torch built without CUDA raises
+        there = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+        there += ["mps"] if torch.backends.mps.is_available() else []
+        raise ValueError(
+            f"device {str(asked)!r} cannot be used ({str(error).splitlines()[0]}); there is {', '.join(there)}: choose "
+            "another with device=, or leave it out"
+        ) from error
 
 
 def _preprocessing(preprocess: Any, expected: Expected | None) -> Preprocess:

@@ -79,6 +79,8 @@ def test_a_network_of_ones_own(run, folder, tmp_path):
         (["train", "cnn7", "--patience", "3"], "patience=3 looks at a validation set, and there is none"),
         (["train", "cnn7", "--images", "1000"], "images must be 2 to 100, the photographs to learn from; 1000 came"),
         (["train", "cnn7", "--accelerator", "abacus"], "abacus"),
+        (["train", "cnn7", "--alpha", "1", "--layers", "c9"], "no layer 'c9'"),
+        (["train", "cnn7", "--orientation-alpha", "1", "--orientation-layers", "relu1:7"], "no layer 'relu1:7'"),
     ],
 )
 def test_errors_are_one_message(run, folder, tmp_path, arguments, message):

@@ -178,6 +178,22 @@ def test_on_another_device_a_copy_is_used():
     assert (prepared.model[0].weight.device.type, network[0].weight.device.type) == ("meta", "cpu")
 
 
+def test_a_device_that_is_not_there():
+    with pytest.raises(ValueError, match=r"device 'cuda:99' cannot be used .*; there is cpu.*another with device="):
+        prepare(plain(), device="cuda:99")
+    with pytest.raises(ValueError, match=r"device 'gpu' cannot be used .*'?gpu"):
+        prepare(plain(), device="gpu")
+
+
+@pytest.mark.parametrize("device", [None, "cpu"])
+def test_a_network_without_values(device):
+    network = plain()
+    network[0].to("meta")
+    said = r"of Sequential 2 of 2 tensors \(0\.weight, \.\.\.\) are on the meta device and hold no values"
+    with pytest.raises(ValueError, match=said):
+        prepare(network, device=device)
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.int8])
 def test_a_precision_to_run_in_is_a_lower_one(dtype):
     with pytest.raises(ValueError, match=f"None for the network's own; {dtype} came"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -109,6 +110,11 @@ def _column(scores: str | None) -> pd.Series[Any]:
     path, colon, column = (scores or "").rpartition(":")
     if not colon:
         raise ValueError(f"say what units are ranked by: --by gosi, or --scores units.csv:gosi; {scores!r} came")
+    if not Path(path).is_file():
+        raise FileNotFoundError(
+            f"--scores is FILE:COLUMN, of a CSV table with columns layer and unit, such as units.csv:gosi; there is no "
+            f"file {path}"
+        )
     table = pd.read_csv(path)
     for name in ("layer", "unit", column):
         if name not in table:
