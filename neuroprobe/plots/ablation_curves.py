@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 _COLOURS = {"top": VERMILION, "bottom": BLUE, "random": GREY, "matched": GREEN, "noise": PURPLE}
 _MEASURES = {"accuracy": "Accuracy", "loss": "Loss (nats)"}
 _AXES = {"fraction": "Fraction of units ablated", "scale": "Noise (SD of the unit)"}
-_SETS_SPAN = (0.025, 0.975)  # quantiles of the sets drawn by chance
+_SPAN, _WHOLE = (0.025, 0.975), (0.0, 1.0)  # quantiles of the sets drawn by chance
+_ENOUGH = 40  # of them, for the 95% to leave any out at either end
+_ASIDE = 0.18  # of the distance between levels, from one single set's interval to the next
 _MOST_CLASSES = 20
 _SLOT = 0.66  # of the distance between layers
 
@@ -30,8 +32,9 @@ def ablation_curves(
 ) -> Axes:
     """Draw a layer's accuracy or loss as units go, a line an order.
 
-    Bars on the lines of single sets are 95% intervals over images, paired with the intact network. Orders drawn by
-    chance are the mean of their sets, in a band that holds 95% of them.
+    Bars on the lines of single sets are 95% intervals over images, paired with the intact network; they stand a little
+    aside, so that none hides another. Orders drawn by chance are the mean of their sets, in a band that holds 95% of
+    them: of fewer than 40 sets all.
     """
     named("measure", measure, _MEASURES)
     curves, axes = result.curve(layer), ax or new_axes(3.5, 2.4)
@@ -41,7 +44,8 @@ def ablation_curves(
         axes.set_xscale("log")
         curves = curves.isel(scale=slice(1, None))
     for order in result.orders:
-        _draw_line(axes, curves.sel(order=order), measure, intact, result.axis)
+        aside = _aside(curves[result.axis].to_numpy(), result.orders, order)
+        _draw_line(axes, curves.sel(order=order), measure, intact, curves[result.axis].to_numpy() + aside)
     axes.set(xlabel=_AXES[result.axis], ylabel=_MEASURES[measure], title=_title(result, _named_layer(result, layer)))
     axes.set_ylim(0, 1.02 if measure == "accuracy" else None)
     plain_numbers(axes.yaxis, 5)
@@ -56,8 +60,8 @@ def impact_by_layer(
 ) -> Axes:
     """Draw what ablating the same share of each layer does: single sets with their 95% interval over images.
 
-    Orders drawn by chance are a dash, the mean of their sets, in a bar that holds 95% of them. The share is the level
-    of the curves nearest to ``level``, by default that of the table.
+    Orders drawn by chance are a dash, the mean of their sets, in a bar that holds 95% of them (of fewer than 40 all).
+    The share is the level of the curves nearest to ``level``, by default that of the table.
     """
     named("measure", measure, _MEASURES)
     names = result.layer_names
@@ -84,8 +88,8 @@ def class_damage(
 ) -> Axes:
     """Draw the change of each class's accuracy, the class that the first order hits most on top.
 
-    Single sets are dots; orders drawn by chance a dash, the mean of their sets, in a bar that holds 95% of them. Of
-    many classes the 20 hit most are drawn.
+    Single sets are dots; orders drawn by chance a dash, the mean of their sets, in a bar that holds 95% of them (of
+    fewer than 40 all). Of many classes the 20 hit most are drawn.
     """
     curves = result.curve(layer)
     at = _at(result, curves, level)
@@ -106,12 +110,11 @@ def class_damage(
     return axes
 
 
-def _draw_line(axes: Axes, curves: xr.Dataset, measure: str, intact: float, axis: str) -> None:
+def _draw_line(axes: Axes, curves: xr.Dataset, measure: str, intact: float, levels: np.ndarray) -> None:
     sets = _sets(curves[measure])
-    order, levels = str(curves["order"].values), curves[axis].to_numpy()
-    colour, mean = _COLOURS[order], sets.mean("repeat").to_numpy()
+    colour, mean = _COLOURS[str(curves["order"].values)], sets.mean("repeat").to_numpy()
     if sets.sizes["repeat"] > 1:
-        axes.fill_between(levels, *sets.quantile(_SETS_SPAN, "repeat").to_numpy(), color=colour, alpha=0.25, lw=0)
+        axes.fill_between(levels, *_ends(sets), color=colour, alpha=0.25, lw=0)
         axes.plot(levels, mean, color=colour, label=_label(sets))
     else:
         low, high = (intact + curves[f"delta_{measure}_{end}"].to_numpy() for end in ("low", "high"))
@@ -126,7 +129,7 @@ def _draw_impacts(axes: Axes, places: np.ndarray, layers: list[xr.Dataset], meas
     means = [float(layer[name]) for layer in layers]
     sets = [_sets(layer[measure] - layer[measure].mean("repeat") + layer[name]) for layer in layers]
     if sets[0].sizes["repeat"] > 1:
-        low, high = np.array([each.quantile(_SETS_SPAN, "repeat") for each in sets]).T
+        low, high = np.array([_ends(each) for each in sets]).T
         axes.bar(places, high - low, 0.9 * width, low, color=colour, alpha=0.35, lw=0)
         axes.hlines(means, places - 0.45 * width, places + 0.45 * width, color=colour, lw=1.2, label=_label(sets[0]))
     else:
@@ -139,7 +142,7 @@ def _draw_classes(axes: Axes, places: np.ndarray, change: xr.DataArray) -> None:
     sets = _sets(change)
     colour, mean = _COLOURS[str(change["order"].values)], sets.mean("repeat").to_numpy()
     if sets.sizes["repeat"] > 1:
-        low, high = sets.quantile(_SETS_SPAN, "repeat").to_numpy()
+        low, high = _ends(sets)
         axes.barh(places, high - low, 0.6, low, color=colour, alpha=0.35, lw=0)
         axes.vlines(mean, places - 0.3, places + 0.3, color=colour, lw=1.2, label=_label(sets))
     else:
@@ -163,9 +166,23 @@ def _sets(values: xr.DataArray) -> xr.DataArray:
     return values.dropna("repeat", how="all")
 
 
+def _ends(sets: xr.DataArray) -> np.ndarray:
+    """Return the ends of what holds 95% of the sets; of few sets, the smallest and the largest."""
+    return sets.quantile(_SPAN if sets.sizes["repeat"] >= _ENOUGH else _WHOLE, "repeat").to_numpy()
+
+
+def _aside(levels: np.ndarray, orders: list[str], order: str) -> float:
+    """Return how far to the side a single set's points stand among those of others; lines of chance stay in place."""
+    ones = [other for other in orders if _is_one_set(other)]
+    if order not in ones or len(levels) == 1:
+        return 0.0
+    return float(_ASIDE * np.diff(levels).min() * (ones.index(order) - (len(ones) - 1) / 2))
+
+
 def _label(sets: xr.DataArray) -> str:
     order, count = str(sets["order"].values).capitalize(), sets.sizes["repeat"]
-    return f"{order} (mean, 95% of {count} draws)" if count > 1 else order
+    band = "95%" if count >= _ENOUGH else "range"
+    return f"{order} (mean, {band} of {count} draws)" if count > 1 else order
 
 
 def _explain_whiskers(axes: Axes, result: Ablation) -> None:

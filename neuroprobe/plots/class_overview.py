@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 _VERDICTS = {  # column of ClassSelectivity.verdicts: its words and colour, from dark to light
     "selective": ("q < 0.05", BLUE),
     "not_selective": ("q ≥ 0.05", "#9CC9E3"),
-    "untested": ("Not tested", "#E4E4E4"),
-    "without_numbers": ("Dead or no numbers", GREY),
+    "untested": ("Not tested (width)", "#E4E4E4"),
+    "without_numbers": ("Dead or no numbers (width)", GREY),
 }
 _MOST_PREFERRED = 12  # classes, where there are more
 
@@ -46,9 +46,10 @@ _MOST_PREFERRED = 12  # classes, where there are more
 def class_overview(result: ClassSelectivity, *, compact: bool = False) -> Figure:
     """Draw selectivity by layer beside chance, verdicts, preferred classes and example profiles on one figure.
 
-    Panels: (A) si of every unit, layer by layer, with the medians that permuted labels give; (B) shares of units
-    whose si permuted labels hardly reach; (C) the classes that units prefer; (D) the most selective unit of layers
-    from first to last, its class chosen and checked in different images.
+    Panels: (A) si of every unit, layer by layer, with the medians that permuted labels give; (B) the share of units
+    whose si permuted labels hardly reach, of those tested, in a bar as wide as their share of all, and beside it units
+    that were not; (C) the classes that units prefer; (D) the most selective unit of layers from first to last, its
+    class chosen and checked in different images.
 
     Args:
         result: The measurement.
@@ -102,7 +103,8 @@ def _full(result: ClassSelectivity) -> Figure:
     verdicts = figure.add_subplot(left[1], sharex=index)
     preferred = figure.add_subplot(upper[1])
     _draw_index(index, result)
-    draw_verdicts(verdicts, result.verdicts(), _VERDICTS)
+    draw_verdicts(verdicts, result.verdicts(), result.summary()["share_selective"], _VERDICTS)
+    verdicts.set_ylabel("Tested units\n(%)")
     index.tick_params(axis="x", labelbottom=False)
     index.set_xlabel("")
     preferred_classes(result, ax=preferred)

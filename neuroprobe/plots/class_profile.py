@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from neuroprobe.plots.style import BLUE, COLOURS, SKY, new_axes, plain_numbers, shorten, styled
-from neuroprobe.plots.tuning_curves import asked_for, value
+from neuroprobe.plots.tuning_curves import OF_PEAK, asked_for, peak, value
 from neuroprobe.results import known_layer
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def class_profile(
 ) -> Axes:
     """Draw units' mean responses to each class; the preferred class is the filled, larger mark.
 
-    Many classes have no room for names: each unit's then stand in its own order, from the preferred class down.
+    Many classes have no room for names: each unit's then stand in its own order, from the preferred class down. Units
+    of several layers, or chosen by default, are each drawn in units of their own peak.
 
     Args:
         result: The measurement.
@@ -46,12 +47,14 @@ def class_profile(
     chosen = most_selective(result, layer, _EXAMPLES) if units is None else asked_for(result, layer, units)
     axes = ax or new_axes(4.6, 2.4)
     one_layer = len({layer for layer, _ in chosen}) == 1
+    as_is = one_layer and units is not None
     for number, (place, unit) in enumerate(chosen):
         name = f"unit {unit}" if one_layer else f"{shorten(place)}, unit {unit}"
         label = f"{name}, SI {value(result, place, unit, 'si'):.2f}"
-        _draw_line(axes, profile(result, place, unit), COLOURS[number % len(COLOURS)], label)
+        means = profile(result, place, unit)
+        _draw_line(axes, means if as_is else means / peak(means), COLOURS[number % len(COLOURS)], label)
     _name_classes(axes, profile(result, *chosen[0]))
-    axes.set(ylabel="Mean response (a.u.)", ylim=(0, axes.get_ylim()[1]))
+    axes.set(ylabel=f"Mean response ({'a.u.' if as_is else OF_PEAK})", ylim=(0, axes.get_ylim()[1]))
     plain_numbers(axes.yaxis, 4)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     axes.set_title(shorten(chosen[0][0], 30) if one_layer else "")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _MOST = 32  # filters, where none are asked for
 _CELL = (2.3, 1.32)  # width and height of a pair with its text, in sides of a filter
+_MARGIN = 0.1  # below the text of the last row, in sides of a filter
 _SIDE = 0.36  # inches
 _RADIUS, _CENTRE = 0.47, (1.6, -0.5)  # of the polar curve, in sides of a filter from the pair's upper left corner
 _COLUMNS = 4  # pairs that fill the column of a journal, 85 mm
@@ -41,7 +42,8 @@ def first_layer_filters(
 
     A filter is scaled by its own largest weight, 0 being grey: in colour where it has three channels, else as the mean
     over channels, which is what a grey grating meets. A curve is scaled to its own peak, the rim; the angle is that of
-    the stripes. Units without a response have the rim alone. Below stand the unit's number and its gosi.
+    the stripes. Units without a response, or with too small a one to count, have the rim alone. Below stand the unit's
+    number and its gosi.
 
     Example:
         >>> import neuroprobe
@@ -64,15 +66,16 @@ def first_layer_filters(
     chosen = _chosen(tuning, layer, units)
     columns = min(len(chosen), _columns(len(chosen), ax))
     rows = -(-len(chosen) // columns)
-    axes = ax or new_axes(_SIDE * _CELL[0] * columns + 0.1, _SIDE * _CELL[1] * rows + 0.25)
+    axes = ax or new_axes(_SIDE * _CELL[0] * columns + 0.1, _SIDE * (_CELL[1] * rows + _MARGIN) + 0.25)
     corners = [(_CELL[0] * (place % columns), -_CELL[1] * (place // columns)) for place in range(len(chosen))]
     for (x, y), unit in zip(corners, chosen, strict=True):
         axes.imshow(_picture(weights[unit]), "gray", vmin=0, vmax=1, extent=(x, x + 1, y - 1, y))
         gosi = value(tuning, layer, unit, "gosi")
         said = f"{unit}, {gosi:.2f}" if np.isfinite(gosi) else f"{unit}, none"
         axes.text(x + _CELL[0] / 2 - 0.1, y - 1.04, said, ha="center", va="top", fontsize=5)
-    _draw_curves(axes, tuning.curve(layer).sel(unit=chosen), np.array(corners))
-    axes.set(xlim=(0, _CELL[0] * columns - 0.1), ylim=(-_CELL[1] * rows, 0.05), aspect="equal")
+    silent = tuning.units.loc[layer]["status"].loc[chosen].isin(["dead", "unresponsive"]).to_numpy()
+    _draw_curves(axes, tuning.curve(layer).sel(unit=chosen), np.array(corners), silent)
+    axes.set(xlim=(0, _CELL[0] * columns - 0.1), ylim=(-_CELL[1] * rows - _MARGIN, 0.05), aspect="equal")
     axes.set_axis_off()
     axes.set_title(f"Filters of {shorten(convolution)}, tuning of {shorten(layer)} (unit, gOSI)")
     return axes
@@ -121,8 +124,8 @@ def _picture(weights: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.float32(0.5) + picture / (2 * np.abs(picture).max() or 1)
 
 
-def _draw_curves(axes: Axes, curves: xr.DataArray, corners: NDArray[np.float64]) -> None:
-    """Draw each unit's curve, going round twice, inside the rim of its peak."""
+def _draw_curves(axes: Axes, curves: xr.DataArray, corners: NDArray[np.float64], silent: NDArray[np.bool_]) -> None:
+    """Draw each unit's curve, going round twice, inside the rim of its peak; of silent units the rim alone."""
     middles = (corners + _CENTRE)[:, None]
     once = np.radians(curves["orientation"].to_numpy())
     peaks = curves.max("orientation")
@@ -130,7 +133,7 @@ def _draw_curves(axes: Axes, curves: xr.DataArray, corners: NDArray[np.float64])
     shapes = middles + _RADIUS * lengths[..., None] * _on_circle(np.concatenate([once, once + np.pi]))
     rims = middles + _RADIUS * _on_circle(np.linspace(0, 2 * np.pi, 61))
     axes.add_collection(LineCollection(list(rims), colors=GREY, linewidths=0.4))
-    axes.add_collection(PolyCollection(list(shapes), facecolors=SKY, edgecolors=BLUE, linewidths=0.7))
+    axes.add_collection(PolyCollection(list(shapes[~silent]), facecolors=SKY, edgecolors=BLUE, linewidths=0.7))
 
 
 def _on_circle(angles: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -19,7 +19,6 @@ from neuroprobe.plots.style import (
     plain_numbers,
     styled,
 )
-from neuroprobe.results import by_layer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +37,7 @@ def index_distribution(result: Result, index: str | None = None, ax: Axes | None
 
     The control is the control measurement's column or, for ``si``, the units' own ``si_null``. Both are shares of
     units in the same bins; each layer has its own scale. Of ``gosi`` the threshold of tuned units is marked, and at the
-    right stands the percentage of tuned units.
+    right stands the percentage of tuned units, of those with a verdict: ``share_tuned`` of the summary.
 
     Example:
         >>> import neuroprobe
@@ -116,9 +115,9 @@ def _draw_verdicts(axes: Axes, result: Result) -> None:
     levels, places = [thresholds.get(layer, np.nan) for layer in layers], np.arange(len(layers))
     if np.isfinite(levels).any():
         axes.vlines(levels, places - _HEIGHT, places, color=VERMILION, lw=1, label="Threshold of tuned", zorder=3)
-    tuned = 100 * by_layer(result.numbers("tuned")).mean()
-    if tuned.notna().any() and has_rows(axes, layers):
+    tuned = result.summary().get("share_tuned")  # not there: units followed over training
+    if tuned is not None and tuned.notna().any() and has_rows(axes, layers):
         for place, share in enumerate(tuned):
-            said = f"{share:.0f}%" if np.isfinite(share) else "none"
+            said = f"{share:.0%}" if np.isfinite(share) else "none"
             axes.text(1.02, place, said, transform=axes.get_yaxis_transform(), va="bottom", fontsize=6)
         axes.text(1.02, -1, "Tuned", transform=axes.get_yaxis_transform(), va="bottom", fontsize=6)

@@ -35,18 +35,20 @@ if TYPE_CHECKING:
 _VERDICTS = {  # column of Tuning.verdicts: its words and colour, from dark to light
     "tuned": ("Tuned", BLUE),
     "not_tuned": ("Not tuned", "#9CC9E3"),
-    "no_verdict": ("No verdict", "#E4E4E4"),
-    "unresponsive": ("Unresponsive", GREY),
+    "no_verdict": ("No verdict (width)", "#E4E4E4"),
+    "unresponsive": ("Unresponsive (width)", GREY),
 }
+_BAR = 0.85  # of the distance between layers
 
 
 @styled
 def overview(tuning: Tuning, *, compact: bool = False) -> Figure:
     """Draw selectivity by layer, verdicts, preferred orientations and example curves on one figure.
 
-    Panels: (A) gosi of every unit, layer by layer, with the control's level and 0.33; (B) shares of units
-    that are tuned, not tuned, unresponsive; (C) preferred orientations of tuned units, in the earlier and
-    the later half of the layers; (D) the most selective well-fitted unit of layers from first to last.
+    Panels: (A) gosi of every unit, layer by layer, with the control's level and 0.33; (B) the share of tuned units, of
+    those with a verdict, in a bar as wide as their share of all, and beside it units without one; (C) preferred
+    orientations of tuned units, in the earlier and the later half of the layers; (D) the most selective well-fitted
+    unit of layers from first to last.
 
     Args:
         tuning: The measurement.
@@ -68,7 +70,8 @@ def _full(tuning: Tuning) -> Figure:
     index = figure.add_subplot(left[0])
     verdicts = figure.add_subplot(left[1], sharex=index)
     draw_index(index, tuning)
-    draw_verdicts(verdicts, tuning.verdicts(), _VERDICTS)
+    draw_verdicts(verdicts, tuning.verdicts(), tuning.summary()["share_tuned"], _VERDICTS)
+    verdicts.set_ylabel("Units with\na verdict (%)")
     index.tick_params(axis="x", labelbottom=False)
     index.set_xlabel("")
     roses = draw_halves(upper[1], tuning)
@@ -98,17 +101,31 @@ def draw_index(axes: Axes, tuning: Tuning) -> None:
     axes.set_ylabel("gOSI")
 
 
-def draw_verdicts(axes: Axes, shares: pd.DataFrame, verdicts: Mapping[str, tuple[str, str]]) -> None:
-    """Panel B: a stacked bar a layer; ``verdicts`` gives each column its words and its colour."""
-    bottom = np.zeros(len(shares))
-    for name, (label, colour) in verdicts.items():
-        share = 100 * shares[name].to_numpy()
-        if share.any():
-            axes.bar(range(len(shares)), share, bottom=bottom, color=colour, width=0.85, label=label)
-        bottom += share
-    axes.set(ylabel="Units (%)", ylim=(0, 100))
+def draw_verdicts(
+    axes: Axes, shares: pd.DataFrame, positive: pd.Series[float], verdicts: Mapping[str, tuple[str, str]]
+) -> None:
+    """Panel B: a bar a layer, as wide as its share of units with a verdict; the rest stand beside it, full height.
+
+    ``shares`` are of all units. The first two columns are the verdicts, and ``positive`` is the share of the first of
+    them among both. ``verdicts`` gives each column its words and its colour.
+    """
+    yes, no, *others = verdicts
+    split, decided = 100 * positive.fillna(0).to_numpy(), shares[[yes, no]].sum(axis=1).to_numpy()
+    left = np.arange(len(shares)) - _BAR / 2
+    _draw_part(axes, left, decided, 0 * split, split, *verdicts[yes])
+    _draw_part(axes, left, decided, split, 100 - split, *verdicts[no])
+    for name in others:
+        left, decided = left + _BAR * decided, shares[name].to_numpy()
+        _draw_part(axes, left, decided, 0 * split, 100 + 0 * split, *verdicts[name])
+    axes.set(ylim=(0, 100))
     layer_ticks(axes, list(shares.index))
     legend_above(axes)
+
+
+def _draw_part(axes: Axes, left: Any, wide: Any, bottom: Any, high: Any, label: str, colour: str) -> None:
+    """Draw one part of every layer's bar; nothing, and no words in the legend, where no layer has it."""
+    if (wide * high).any():
+        axes.bar(left, high, _BAR * wide, bottom, align="edge", color=colour, label=label)
 
 
 def draw_halves(place: SubplotSpec, tuning: Tuning) -> list[Any]:

@@ -7,7 +7,7 @@ from functools import wraps
 from importlib import import_module
 from inspect import signature
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
 import matplotlib as mpl
 import numpy as np
@@ -29,6 +29,7 @@ R = TypeVar("R")
 INK, BLUE, VERMILION, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
 ORANGE, SKY, PURPLE, GREY = "#E69F00", "#56B4E9", "#CC79A7", "#999999"
 COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
+_LEAST_SHARE, _LEAST_LOSS = 0.05, 0.1  # that an axis spans at least: of accuracy and indices; of losses, in nats
 _SHADES = mpl.colormaps["viridis"](np.linspace(0, 0.9, 256))  # without its yellow, faint on white
 SEQUENTIAL = LinearSegmentedColormap.from_list("sequential", ["#FFFFFF", "#9CC9E3", BLUE, "#00263D"])
 
@@ -213,6 +214,15 @@ def symmetric_log(axes: Axes, values: pd.Series[Any]) -> None:
     axes.set_yscale("symlog", linthresh=linear, linscale=0.6)
     axes.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=linear))
     axes.yaxis.set_major_formatter(plain)
+
+
+def widen_narrow(axes: Axes, column: str, which: Literal["x", "y"] = "y") -> None:
+    """Widen an axis about its middle where it shows so little of a column that noise would fill the picture."""
+    low, high = getattr(axes, f"get_{which}lim")()
+    span = _LEAST_LOSS if column.endswith("loss") else _LEAST_SHARE
+    if high - low < span:
+        middle = (low + high) / 2
+        axes.set(**{f"{which}lim": (middle - span / 2, middle + span / 2)})
 
 
 def in_place_of_data(axes: Axes, text: str) -> None:

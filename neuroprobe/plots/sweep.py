@@ -22,6 +22,7 @@ from neuroprobe.plots.style import (
     plain_numbers,
     shorten,
     styled,
+    widen_narrow,
 )
 from neuroprobe.results import named
 
@@ -75,7 +76,7 @@ def by_alpha(result: Sweep, column: str = "accuracy", ax: Axes | None = None) ->
     """Draw a column against alpha: a point a seed, the mean with its 95% interval; blue discourages, red promotes.
 
     Where the largest alpha is 20 times the smallest or more, the scale is logarithmic either side of 0. The dashed line
-    is the mean without a penalty.
+    is the mean without a penalty. The column's axis spans 0.05 at least (of losses 0.1 nats).
 
     Args:
         result: what ``neuroprobe.sweep`` found.
@@ -96,6 +97,7 @@ def by_alpha(result: Sweep, column: str = "accuracy", ax: Axes | None = None) ->
         axes.vlines(alpha, *_ends(summary, column, alpha), color=_colour(alpha), lw=1)
         _draw_mean(axes, alpha, summary[column][alpha], alpha)
     axes.set(xlabel="Strength of the penalty, $\\alpha$", ylabel=_LABELS[column].replace(" (", "\n("))
+    widen_narrow(axes, column)
     plain_numbers(axes.yaxis, 6)
     return axes
 
@@ -124,6 +126,8 @@ def accuracy_against_selectivity(result: Sweep, column: str | None = None, ax: A
             low, _ = _ends(summary, "accuracy", alpha)
             _name(axes, x, y if isnan(low) else low, alpha)
     axes.set(xlabel=_LABELS[column], ylabel="Accuracy")
+    widen_narrow(axes, column, "x")
+    widen_narrow(axes, "accuracy")
     plain_numbers(axes.xaxis, 5)
     plain_numbers(axes.yaxis, 6)
     return axes

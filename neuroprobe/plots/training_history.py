@@ -16,6 +16,7 @@ from neuroprobe.plots.style import (
     plain_numbers,
     shorten,
     styled,
+    widen_narrow,
 )
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ _LINES = {
 def training_history(run: TrainingRun) -> Figure:
     """Draw loss and accuracy against the epoch, and selectivity on the batches where a penalty measured it.
 
-    A star stands for the test photographs, at the epoch whose weights are kept.
+    A star stands for the test photographs, at the epoch whose weights are kept. Axes span 5 points of accuracy and
+    0.1 nats at least.
 
     Returns:
         The figure, 2.3 inches a panel.
@@ -53,6 +55,7 @@ def training_history(run: TrainingRun) -> Figure:
         if label != "Selectivity on batches":
             reached = run.test["loss" if "train_loss" in columns else "accuracy"]
             axes.plot(run.meta["epoch"], reached, "*", color=INK, ms=6, label="Test", clip_on=False)
+        widen_narrow(axes, columns[0])
         axes.set(xlabel="Epoch", ylabel=label, xlim=(0.5, len(run.history) + 0.5))
         plain_numbers(axes.xaxis, 5, whole=True)
         plain_numbers(axes.yaxis, 5)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.patheffects import withStroke
 
 from neuroprobe.plots.style import COLOURS, GREY, new_axes, plain_numbers, shorten, styled
 from neuroprobe.results import known_layer
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
     from neuroprobe.results import Result, Tuning
 
+OF_PEAK = "of the unit's peak"  # what responses of units from several layers are scaled by
 _EXAMPLES = 4  # curves drawn where none are asked for
+_RADII = (22.5, 67.5, 112.5, 157.5)  # degrees where the numbers along a radius may stand, between the names of angles
 
 
 @styled
@@ -31,6 +34,9 @@ def tuning_curves(
     ax: Axes | None = None,
 ) -> Axes:
     """Draw units' tuning curves at their preferred frequency: data as markers, fits as lines, blanks dashed.
+
+    Units of several layers have no common scale, and those chosen by default are chosen for their shape: both are each
+    drawn in units of their own peak.
 
     Args:
         tuning: The measurement.
@@ -48,12 +54,28 @@ def tuning_curves(
     if polar != (axes.name == "polar"):
         raise ValueError(f"polar={polar} needs {'a' if polar else 'no'} polar Axes; projection {axes.name!r} came")
     one_layer = len({layer for layer, _ in chosen}) == 1
+    as_is = one_layer and units is not None
     for (place, unit), colour in zip(chosen, _colours(len(chosen)), strict=True):
         name = f"unit {unit}" if one_layer else f"{shorten(place)}, unit {unit}"
-        gosi = value(tuning, place, unit, "gosi")
-        draw_unit(axes, tuning, place, unit, colour=colour, label=f"{name}, gOSI {gosi:.2f}")
-    _finish(axes, title=shorten(chosen[0][0], 30) if one_layer else "")
+        scale = 1.0 if as_is else peak(tuning.curve(place).sel(unit=unit))
+        label = f"{name}, {_said(tuning, place, unit)}"
+        draw_unit(axes, tuning, place, unit, colour=colour, label=label, scale=scale)
+    _finish(axes, shorten(chosen[0][0], 30) if one_layer else "", "a.u." if as_is else OF_PEAK)
     return axes
+
+
+def _said(tuning: Tuning, layer: str, unit: int) -> str:
+    """Say how selective a unit is, or why that is not known."""
+    gosi, status = value(tuning, layer, unit, "gosi"), tuning.units["status"].loc[(layer, unit)]
+    if np.isfinite(gosi):
+        return f"gOSI {gosi:.2f}"
+    return "no response" if status in ("dead", "unresponsive") else "no gOSI"
+
+
+def peak(responses: xr.DataArray | pd.Series[float]) -> float:
+    """Return the largest response, or 1 where there is none to scale by."""
+    largest = float(responses.max())
+    return largest if largest > 0 else 1.0
 
 
 def choose(
@@ -88,16 +110,18 @@ def examples(tuning: Tuning, layer: str | None, count: int) -> list[tuple[str, i
     return list(best.index)
 
 
-def draw_unit(axes: Axes, tuning: Tuning, layer: str, unit: int, *, colour: str, label: str | None = None) -> None:
-    """Draw one unit: markers where it was measured, its fit, and its response to the blank."""
-    curve, fit = tuning.curve(layer).sel(unit=unit), tuning.fit(layer).sel(unit=unit)
+def draw_unit(
+    axes: Axes, tuning: Tuning, layer: str, unit: int, *, colour: str, label: str | None = None, scale: float = 1.0
+) -> None:
+    """Draw one unit in units of ``scale``: markers where it was measured, its fit, and its response to the blank."""
+    curve, fit = (responses.sel(unit=unit) / scale for responses in (tuning.curve(layer), tuning.fit(layer)))
     fitted = bool(fit.notnull().all())
     axes.plot(
         *_round(axes, curve), "o" if fitted else "o:", color=colour, ms=2.8, lw=0.8, mew=0, clip_on=False, label=label
     )
     if fitted:
         axes.plot(*_round(axes, fit), "-", color=colour)
-    blank = value(tuning, layer, unit, "blank_response")
+    blank = value(tuning, layer, unit, "blank_response") / scale
     ends = np.linspace(0, 2 * np.pi, 181) if axes.name == "polar" else np.array([0.0, 180.0])
     axes.plot(ends, np.full(len(ends), blank), "--", color=colour, lw=0.7)
 
@@ -122,15 +146,16 @@ def _colours(count: int) -> list[str]:
     return [COLOURS[i % len(COLOURS)] for i in range(count)]
 
 
-def _finish(axes: Axes, title: str) -> None:
-    """Set ticks, labels and legend."""
+def _finish(axes: Axes, title: str, response: str) -> None:
+    """Set ticks, labels and legend; ``response`` is what responses are given in."""
     axes.plot([], [], "--", color=GREY, lw=0.7, label="Blank")
     if axes.name == "polar":
-        finish_polar(axes)
+        _finish_polar(axes)
+        axes.set_xlabel(f"Radius: response ({response})")
         axes.legend(loc="center left", bbox_to_anchor=(1.15, 0.5))
     else:
         finish_line(axes)
-        axes.set(xlabel="Orientation (deg)", ylabel="Response (a.u.)")
+        axes.set(xlabel="Orientation (deg)", ylabel=f"Response ({response})")
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     axes.set_title(title)
 
@@ -143,11 +168,24 @@ def finish_line(axes: Axes) -> None:
     plain_numbers(axes.yaxis, 4)
 
 
-def finish_polar(axes: Any) -> None:
+def _finish_polar(axes: Any) -> None:
     """Label the angles with the orientation they stand for."""
     axes.set_xticks(np.radians(range(0, 360, 45)), [f"{angle % 180}°" for angle in range(0, 360, 45)])
     radii = np.concatenate([line.get_ydata() for line in axes.get_lines()])
-    axes.set_ylim(min(0, radii.min()), 1.05 * radii.max())
+    axes.set_ylim(min(0, radii.min()), 1.12 * radii.max())
     plain_numbers(axes.yaxis)
-    axes.set_rlabel_position(22.5)
+    low, high = axes.get_ylim()
+    margin = 0.1 * (high - low)  # no number in the middle, where all curves meet, nor on the rim
+    axes.set_yticks([tick for tick in axes.get_yticks() if low + margin < tick < high - margin])
+    axes.set_rlabel_position(_clear_angle(axes))
+    for text in axes.get_yticklabels():
+        text.set_path_effects([withStroke(linewidth=1.8, foreground="white")])
     axes.grid(lw=0.4, alpha=0.6)
+
+
+def _clear_angle(axes: Any) -> float:
+    """Choose the angle, degrees, at which the curves reach least far out, so that the numbers stand beside them."""
+    lines = [np.array(line.get_data(), dtype=float) for line in axes.get_lines() if len(line.get_xdata())]
+    around = np.radians([np.linspace(angle - 15, angle + 15, 7) for angle in _RADII])
+    reach = [np.interp(around, line[0], line[1], period=2 * np.pi).max(axis=1) for line in lines]
+    return _RADII[int(np.argmin(np.sum(reach, axis=0)))]

@@ -56,13 +56,33 @@ def line(axes, label):
 def test_a_curve_is_the_mean_over_sets_against_the_fraction():
     result = planted()
     axes = plots.ablation_curves(result, "relu1")
-    assert named(axes) == ["Top", "Bottom", "Random (mean, 95% of 4 draws)", "95% interval over images"]
+    assert named(axes) == ["Top", "Bottom", "Random (mean, range of 4 draws)", "95% interval over images"]
     assert axes.get_title() == "planted: relu1, ranked by gosi"
-    x, y = line(axes, "Random (mean, 95% of 4 draws)").get_data()
+    x, y = line(axes, "Random (mean, range of 4 draws)").get_data()
     assert list(x) == [0, 0.25, 0.5, 1]
     np.testing.assert_allclose(y, result.curve("relu1").accuracy.sel(order="random").mean("repeat"))
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("Fraction of units ablated", "Accuracy")
     draw(axes)
+
+
+def test_intervals_of_single_sets_stand_beside_one_another():
+    axes = plots.ablation_curves(planted(), "relu1")
+    top, bottom, random = (
+        line(axes, name).get_xdata() for name in ("Top", "Bottom", "Random (mean, range of 4 draws)")
+    )
+    np.testing.assert_allclose(bottom - top, 0.18 * 0.25)
+    np.testing.assert_allclose((bottom + top) / 2, random)
+
+
+@pytest.mark.parametrize(("sets", "words", "quantiles"), [(4, "range", (0, 1)), (40, "95%", (0.025, 0.975))])
+def test_a_band_of_few_sets_is_their_range(sets, words, quantiles):
+    result = planted(sets=sets)
+    axes = plots.ablation_curves(result, "relu1")
+    assert f"Random (mean, {words} of {sets} draws)" in named(axes)
+    band = next(item for item in axes.collections if item.get_alpha() == 0.25).get_paths()[0].vertices
+    last = result.curve("relu1").accuracy.sel(order="random").isel(fraction=-1).quantile(quantiles)
+    at_last = band[band[:, 0] == 1, 1]
+    np.testing.assert_allclose([at_last.min(), at_last.max()], last)
 
 
 def test_noise_has_a_logarithmic_axis_and_the_intact_network_as_a_line():
@@ -70,7 +90,7 @@ def test_noise_has_a_logarithmic_axis_and_the_intact_network_as_a_line():
     assert (axes.get_xscale(), axes.get_ylabel()) == ("log", "Loss (nats)")
     assert axes.get_title() == "planted: relu1"
     assert line(axes, "Intact").get_ydata()[0] == pytest.approx(-np.log(0.9))
-    assert list(line(axes, "Noise (mean, 95% of 4 draws)").get_xdata()) == [0.25, 0.5, 1]
+    assert list(line(axes, "Noise (mean, range of 4 draws)").get_xdata()) == [0.25, 0.5, 1]
     draw(axes)
 
 

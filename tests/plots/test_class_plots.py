@@ -56,6 +56,15 @@ def test_by_default_the_most_selective_units_are_drawn():
     assert texts == ["unit 4", "unit 3", "unit 2", "unit 1"]
 
 
+def test_units_of_several_layers_are_drawn_in_units_of_their_peak():
+    result = planted()
+    axes = plots.class_profile(result, units=result.units.loc[[("layer0", 0), ("layer2", 1)]])
+    first, _, second, _ = axes.get_lines()
+    assert first.get_ydata().tolist() == pytest.approx([1, 1 / 2, 1 / 2, 1 / 2])
+    assert second.get_ydata().tolist() == pytest.approx([1 / 4.1, 1, 1 / 4.1, 1 / 4.1])
+    assert axes.get_ylabel() == "Mean response (of the unit's peak)"
+
+
 def test_many_classes_are_ordered_by_response_and_not_named():
     axes = plots.class_profile(planted(classes=50), "layer0", [0, 1])
     drawn = axes.get_lines()[0].get_ydata()
@@ -87,6 +96,17 @@ def test_the_overview_shows_what_permuted_labels_give():
     assert titles[0] == "layer0\nlayer 1, unit 4\nSI 0.41"
     untested = plots.class_overview(planted(tested=False)).axes[0]
     assert "Permuted labels" not in [line.get_label() for line in untested.get_lines()]
+
+
+def test_the_overviews_shares_are_those_of_the_summary():
+    result = planted(layers=2)
+    result.units.loc[("layer0", 0), "q_value"] = 0.5
+    axes = plots.class_overview(result).axes[1]
+    selective, _, silent = (list(container) for container in axes.containers)
+    shares = 100 * result.summary()["share_selective"]
+    assert [bar.get_height() for bar in selective] == pytest.approx(shares.to_numpy())
+    assert [bar.get_width() for bar in silent] == pytest.approx([0.85 / 6] * 2)
+    assert axes.get_ylabel() == "Tested units\n(%)"
 
 
 @pytest.mark.parametrize("compact", [False, True])

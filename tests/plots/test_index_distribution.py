@@ -34,8 +34,8 @@ def test_layers_are_named_down_the_side_with_the_share_of_tuned_units():
     tuning = planted(["a", "b"])
     axes = plots.index_distribution(tuning)
     assert [text.get_text() for text in axes.get_yticklabels()] == ["a", "b"]
-    shares = 100 * tuning.units["tuned"].astype(float).groupby(level="layer").mean()
-    assert [text.get_text() for text in axes.texts] == [f"{share:.0f}%" for share in shares] + ["Tuned"]
+    shares = tuning.summary()["share_tuned"]
+    assert [text.get_text() for text in axes.texts] == [f"{share:.0%}" for share in shares] + ["Tuned"]
 
 
 def test_the_threshold_of_tuned_is_marked_in_each_layer():

@@ -78,6 +78,33 @@ def test_a_slice_of_the_unit_table_says_which_units(tuning):
     assert [text.split(",")[0] for text in labels(plots.tuning_curves(tuning, units=chosen))[:2]] == ["conv1", "fc"]
 
 
+def test_units_of_several_layers_and_those_chosen_by_default_are_drawn_in_units_of_their_peak(tuning):
+    chosen = pd.concat([tuning.top("conv1", 1), tuning.top("fc", 1)])
+    for axes, units in ((plots.tuning_curves(tuning, units=chosen), 2), (plots.tuning_curves(tuning, "fc"), 4)):
+        assert axes.get_ylabel() == "Response (of the unit's peak)"
+        assert [line(axes, 3 * unit)[1].max() for unit in range(units)] == [1] * units
+    row = tuning.units.loc["fc"].loc[chosen.index[1][1]]
+    blank, peak = line(plots.tuning_curves(tuning, units=chosen), 5)[1][0], tuning.curve("fc").sel(unit=row.name).max()
+    assert blank == pytest.approx(row["blank_response"] / float(peak))
+
+
+def test_a_unit_without_a_response_says_so(tuning):
+    tuning.units.loc[("fc", 1), "gosi"] = np.nan
+    axes = plots.tuning_curves(tuning, "fc", [5, 1], polar=True)
+    assert labels(axes)[:2] == ["unit 5, no response", "unit 1, no gOSI"]
+    assert axes.get_xlabel() == "Radius: response (a.u.)"
+
+
+@pytest.mark.parametrize(("prefers", "beside"), [(22.5, 112.5), (112.5, 22.5)])
+def test_the_numbers_along_a_radius_stand_where_no_curve_is(tuning, prefers, beside):
+    curves = {"fc": tuning.curves["fc"].copy()}
+    away = np.radians(ORIENTATIONS - prefers)
+    curves["fc"][0] = (1 + np.cos(2 * away))[None, :, None]
+    rows = tuning.units.loc[["fc"]].assign(fit_preferred=prefers)
+    axes = plots.tuning_curves(Tuning(rows, curves, tuning.meta), "fc", [0], polar=True)
+    assert axes.get_rlabel_position() == pytest.approx(beside)
+
+
 def test_a_unit_without_a_fit_is_drawn_without_one(tuning):
     axes = plots.tuning_curves(tuning, "fc", 5)  # dead
     assert len(axes.get_lines()) == 3  # data, blank, the blank of the legend
@@ -115,13 +142,23 @@ def test_index_by_layer_draws_another_index_without_the_line_of_gosi():
         plots.index_by_layer(planted(["a"]), "band")
 
 
-def test_overview_shares_are_those_of_the_units(tuning):
+def test_overview_shares_are_those_of_the_summary_in_bars_as_wide_as_units_have_a_verdict(tuning):
     figure = plots.overview(tuning)
-    bars = figure.axes[1].containers
-    heights = np.array([[bar.get_height() for bar in container] for container in bars])
-    np.testing.assert_allclose(heights.sum(0), 100)
-    np.testing.assert_allclose(heights, 100 * tuning.verdicts()[["tuned", "not_tuned", "unresponsive"]].T)
+    bars = [list(container) for container in figure.axes[1].containers]
+    tuned, untuned, unresponsive = np.array([[bar.get_height() for bar in part] for part in bars])
+    np.testing.assert_allclose(tuned, 100 * tuning.summary()["share_tuned"])
+    np.testing.assert_allclose(tuned + untuned, 100)
+    np.testing.assert_allclose(unresponsive, 100)
+    widths = np.array([[bar.get_width() for bar in part] for part in bars]) / 0.85
+    np.testing.assert_allclose(widths[2], tuning.verdicts()["unresponsive"])
+    np.testing.assert_allclose(widths[0] + widths[2], 1)
+    assert labels(figure.axes[1]) == ["Tuned", "Not tuned", "Unresponsive (width)"]
     assert figure.get_size_inches().tolist() == [7, 5]
+
+
+def test_units_without_a_verdict_have_no_share():
+    axes = plots.overview(planted(["a", "b"], verdicts=False)).axes[1]
+    assert labels(axes) == ["No verdict (width)", "Unresponsive (width)"]
 
 
 def test_an_example_is_named_by_its_layer_and_the_number_of_it(tuning):

@@ -71,6 +71,24 @@ def test_cosines_by_layer_are_means_over_shifts_and_gaps_where_there_are_none():
     np.testing.assert_allclose(lines["Maps moved back"].get_ydata(), [0.9, 0.9, np.nan])
 
 
+def test_a_layer_without_cosines_says_why():
+    result = planted(["a_map", "b_strided", "c_vector", "d_silent"])
+    result.layers.loc["b_strided", "cosine_aligned"] = np.nan
+    result.layers.loc["c_vector"] = np.nan
+    result.units.loc["d_silent", "status"] = "dead"
+    said = {text.get_position()[0]: text.get_text() for text in plots.cosines_by_layer(result).texts}
+    assert said == {1: "no shift of its stride", 2: "no maps", 3: "silent"}
+
+
+@pytest.mark.parametrize(("lowest", "said"), [(0.93, []), (0.3, ["1 lower unit, down to 0.30"])])
+def test_a_single_unit_far_below_the_others_does_not_set_the_axis(lowest, said):
+    result = planted(units=40, loss=0.01)  # the others: 1 to 0.955
+    result.units.loc[("conv1", 0), "pearson"] = lowest
+    axes = plots.shift_overview(result).axes[0]
+    assert axes.get_ylim()[0] == pytest.approx(0.945 if said else 1 - 1.1 * (1 - lowest), abs=0.006)
+    assert legend(axes) == ["Median, quartiles", *said]
+
+
 def test_decisions_by_shift_stand_beside_those_where_the_images_are():
     axes = plots.decisions_by_shift(planted())
     lines = labelled(axes)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
@@ -65,6 +67,19 @@ def test_the_overview_draws_any_number_of_seeds(penalty, seeds):
     shown = [text.get_text() for text in legend.get_texts()] if legend else []
     assert shown == (["One seed", "Mean, 95% interval"] if seeds > 1 else [])
     figure.canvas.draw()
+
+
+def test_nearly_equal_accuracies_do_not_fill_the_axes():
+    swept = sweep(seeds=1)
+    table = swept.table.assign(
+        accuracy=0.155 + swept.table.accuracy / 1000, si=0.3, loss=1 + swept.table.accuracy / 100
+    )
+    alike = replace(swept, table=table)
+    for axes in (plots.by_alpha(alike), plots.accuracy_against_selectivity(alike)):
+        assert np.ptp(axes.get_ylim()) == pytest.approx(0.05)
+        assert np.mean(axes.get_ylim()) == pytest.approx(0.156, abs=0.001)
+    assert np.ptp(axes.get_xlim()) == pytest.approx(0.05)
+    assert np.ptp(plots.by_alpha(alike, "loss").get_ylim()) == pytest.approx(0.1)
 
 
 def test_a_column_that_is_not_there_is_answered_with_the_nearest():
