@@ -7,6 +7,14 @@ import pytest
 import neuroprobe
 
 SLOW = ["pandas", "xarray", "zarr", "matplotlib", "captum", "lightning", "torch", "torchvision", "scipy"]
+HEAVY = ["pandas", "xarray", "zarr", "matplotlib", "torchvision", "scipy"]
+LIGHT = [
+    "neuroprobe.results",
+    "neuroprobe.stimuli",
+    "neuroprobe.analysis.indices",
+    "neuroprobe.analysis.von_mises",
+    "neuroprobe.analysis.significance",
+]
 PLOTTING_AND_TABLES = ["pandas", "xarray", "zarr", "matplotlib", "torchvision", "scipy.stats", "captum", "lightning"]
 COMPUTING = [
     "orientation",
@@ -26,13 +34,16 @@ COMPUTING = [
     "track_units",
 ]
 SCRIPT = f"""
-import json, sys
+import importlib, json, sys
 import neuroprobe
 
 def loaded(modules):
     return [name for name in modules if name in sys.modules]
 
 found = {{"slow": loaded({SLOW}), "missing": sorted(set(neuroprobe.__all__) - set(dir(neuroprobe)))}}
+for name in {LIGHT}:
+    importlib.import_module(name)
+    found[name] = loaded({HEAVY})
 for name in {COMPUTING}:
     getattr(neuroprobe, name)
     found[name] = loaded({PLOTTING_AND_TABLES})
@@ -48,6 +59,11 @@ def found():
 
 def test_the_front_door_loads_nothing_slow(found):
     assert found["slow"] == []
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_modules_load_nothing_they_do_not_need(found, name):
+    assert found[name] == []
 
 
 @pytest.mark.parametrize("name", COMPUTING)

@@ -4,8 +4,6 @@ import copy
 import os
 import pickle
 import re
-import subprocess
-import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -409,10 +407,3 @@ def test_loading_says_what_is_wrong(tmp_path, tuning):
     marks["neuroprobe_format"] = 99
     with pytest.raises(ValueError, match="has format 99, this neuroprobe reads up to 1"):
         load(tmp_path / "t.zarr")
-
-
-def test_importing_results_loads_no_heavy_library():
-    code = (
-        "import sys, neuroprobe.results; sys.exit(bool({'pandas', 'xarray', 'zarr', 'matplotlib'} & set(sys.modules)))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

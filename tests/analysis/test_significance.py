@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -122,10 +119,3 @@ def test_q_by_hand():
 def test_q_of_nothing_is_nothing():
     assert np.isnan(false_discovery([np.nan, np.nan])).all()
     assert false_discovery([]).size == 0
-
-
-def test_analysis_loads_nothing_it_does_not_need():
-    heavy = {"pandas", "xarray", "matplotlib", "torchvision", "scipy"}
-    modules = ", ".join(f"neuroprobe.analysis.{name}" for name in ("indices", "von_mises", "significance"))
-    code = f"import sys, {modules}; sys.exit(', '.join({heavy} & set(sys.modules)) or None)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

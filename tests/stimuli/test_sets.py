@@ -1,5 +1,4 @@
 import pickle
-import subprocess
 import sys
 from dataclasses import replace
 from json import dumps, loads
@@ -127,9 +126,3 @@ def test_plot_hands_over_to_the_sheet(stimuli, monkeypatch):
     sheet = SimpleNamespace(stimulus_sheet=lambda stimuli, ax, down, across: (stimuli, ax, down, across))
     monkeypatch.setitem(sys.modules, "neuroprobe.plots", sheet)
     assert stimuli.plot(ax="here", down="phase") == (stimuli, "here", "phase", None)
-
-
-def test_stimuli_load_nothing_they_do_not_need():
-    heavy = {"pandas", "xarray", "matplotlib", "torchvision", "scipy"}
-    code = f"import sys, neuroprobe.stimuli; sys.exit(', '.join({heavy} & set(sys.modules)) or None)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
