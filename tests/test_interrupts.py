@@ -103,6 +103,7 @@ def probed(network, images):
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer that interrupts on this system")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # it may come in a callback of another's
 @pytest.mark.parametrize("call", [recorded, probed])
 def test_at_any_moment_the_model_is_put_back(left_alone, call):
     network, images, moments = Residual().train(), torch.rand(2, 3, SIDE, SIDE), random.Random(0)  # noqa: S311
