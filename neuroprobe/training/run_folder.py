@@ -90,7 +90,7 @@ class RunFolder:
             try:
                 yield
             except BaseException:
-                if is_new and not self._has_learned:
+                if is_new and not self._has_learned and self._holds_ours_alone:
                     shutil.rmtree(self.place, ignore_errors=True)
                 raise
 
@@ -134,6 +134,12 @@ class RunFolder:
     def _has_learned(self) -> bool:
         kept = self.epoch(0).parent.glob("*.safetensors")  # where a damaged checkpoint was removed, they may be all
         return self._goes_on or any(file != self.epoch(0) for file in kept)
+
+    @property
+    def _holds_ours_alone(self) -> bool:
+        """Whether no callback of the user's has written here."""
+        ours = {".lock", self.options.name, self.metrics.name, self.epoch(0).parent.name, self.checkpoint.parent.name}
+        return {path.name for path in self.place.iterdir()} <= ours
 
     def _refuse_foreign(self) -> None:
         if self.place.exists() and not self.place.is_dir():

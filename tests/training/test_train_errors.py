@@ -88,6 +88,14 @@ def test_a_training_by_other_options_is_refused(out, other, difference):
         train(out, **other)
 
 
+def test_what_a_callback_wrote_outlasts_a_training_that_failed_early(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(ValueError, match="early"), folder.locked():
+        (folder.place / "mine.txt").write_text("precious")
+        raise ValueError("early")
+    assert (folder.place / "mine.txt").read_text() == "precious"
+
+
 def test_a_tracker_of_other_things_is_refused(out):
     train(out, track=tracker())
     with pytest.raises(FileExistsError, match=r"track.*every=1, .* there, .*every=2, .* came"):
