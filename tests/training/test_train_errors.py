@@ -90,9 +90,14 @@ def test_a_training_by_other_options_is_refused(out, other, difference):
 
 def test_what_a_callback_wrote_outlasts_a_training_that_failed_early(tmp_path):
     folder = RunFolder(tmp_path / "run")
-    with pytest.raises(ValueError, match="early"), folder.locked():
-        (folder.place / "mine.txt").write_text("precious")
-        raise ValueError("early")
+
+    def run():
+        with folder.locked():
+            (folder.place / "mine.txt").write_text("precious")
+            raise ValueError("early")
+
+    with pytest.raises(ValueError, match="early"):
+        run()
     assert (folder.place / "mine.txt").read_text() == "precious"
 
 
