@@ -205,6 +205,11 @@ def _uncompiled() -> AbstractContextManager[None]:
     return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
 
 
+def unseen() -> AbstractContextManager[Any]:
+    """Return the block in which no function mode is told what is done with tensors, were it to ask for a shape."""
+    return torch._C.DisableTorchFunction()  # noqa: SLF001 - there is no public way to silence modes
+
+
 def functions_are_held() -> bool:
     """Whether the output of an activation function is replaced here, which nobody further in can see."""
     # there is no public way to ask which modes are on

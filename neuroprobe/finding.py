@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from torch import Tensor, nn
 
 from neuroprobe.by_tensor import ByTensor
-from neuroprobe.calls import Call, Watch, nonlinearity
+from neuroprobe.calls import Call, Watch, nonlinearity, unseen
 from neuroprobe.following import Follower
 from neuroprobe.interrupts import entered
 from neuroprobe.layouts import IMAGE, Layout, roles_of, unit_axis_of
@@ -78,14 +79,15 @@ class _Search:
 
     def see(self, call: Call, output: Any) -> None:
         """Take down the layers in a call's output."""
-        parts = list(parts_of(output))
-        self._several[call] = len(parts) > 1
-        for part, tensor in parts:
-            if tensor.ndim >= 2 and (call.module or call.function):
-                layer = self._layer(call, part, tensor)
-                self._found[call, part] = layer
-                if layer.default:
-                    self._activations[tensor] = call, part
+        with unseen():
+            parts = list(parts_of(output))
+            self._several[call] = len(parts) > 1
+            for part, tensor in parts:
+                if tensor.ndim >= 2 and (call.module or call.function):
+                    layer = self._layer(call, part, tensor)
+                    self._found[call, part] = layer
+                    if layer.default:
+                        self._activations[tensor] = call, part
 
     def found(self, output: Any) -> list[Layer]:
         """Return the layers, once the network has given its output: gates and logits are no default layers."""
@@ -111,13 +113,20 @@ class _Search:
         if layout is None:
             why = "it does not follow from the images"
             return Layer("", kind, call, part, tuple(output.shape), 0, default=False, refusal=why)
-        axis, shape = unit_axis_of(layout), (1, *output.shape[1:])
-        places, why = Places.of(layout, axis), _refusal(layout, output.shape, self._images)
+        axis, places, why = _told_by(layout, output.shape, self._images)
+        shape = (1, *output.shape[1:])
         return Layer("", kind, call, part, shape, axis, default=activates, places=places, refusal=why)
 
     def _is_written_by_hand(self, output: Tensor) -> bool:
         """Whether an output is that of an activation like x * sigmoid(x), and the innermost module's that gives it."""
         return self.follower.gates.is_activation(output) and output not in self._activations
+
+
+@lru_cache(maxsize=4096)  # the outputs of a network have few layouts
+def _told_by(layout: Layout, shape: Sequence[int], images: int) -> tuple[int, Places, str]:
+    """Return the unit axis, where the places lie, and why the output cannot be read."""
+    axis = unit_axis_of(layout)
+    return axis, Places.of(layout, axis), _refusal(layout, shape, images)
 
 
 def _refusal(layout: Layout, shape: Sequence[int], images: int) -> str:

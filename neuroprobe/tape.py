@@ -13,11 +13,10 @@ from functools import cached_property, partial
 from operator import ne
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from neuroprobe.addresses import Layer
-from neuroprobe.calls import Call, Mode, Watch, function_name, functions_are_held, nonlinearity
+from neuroprobe.calls import Call, Mode, Watch, function_name, functions_are_held, nonlinearity, unseen
 from neuroprobe.interrupts import entered
 from neuroprobe.parts import part_at, parts_of, with_part
 
@@ -116,7 +115,13 @@ def leaves(nested: Any) -> list[Any]:
         nested = (nested.start, nested.stop, nested.step)
     elif not isinstance(nested, list | tuple):
         return [nested]
-    return [leaf for item in nested for leaf in (leaves(item) if isinstance(item, _NESTS) else (item,))]
+    found: list[Any] = []
+    for item in nested:
+        if isinstance(item, _NESTS):
+            found += leaves(item)
+        else:
+            found.append(item)
+    return found
 
 
 def mapped(change: Callable[..., Any], nested: Any, *others: Any) -> Any:
@@ -189,28 +194,30 @@ class _Recorder(Mode):
         output = function(*args, **named)
         written = [t for t, version in zip(tensors, versions, strict=True) if _version(t) != version]
         if written or any(isinstance(leaf, Tensor) for leaf in leaves(output)):
+            follows = any(self._numbers.get(id(tensor)) in self._moving for tensor in tensors)
+            before = len(self._tensors)
             arguments = mapped(self.value_of, (args, named))
-            if written:
-                self._write_in_place(function, arguments, args, written)
-            else:
-                numbered = mapped(lambda leaf: Value(self.number(leaf)) if isinstance(leaf, Tensor) else leaf, output)
-                self._write_down(Operation(function, arguments[0], arguments[1], numbered))
+            self.written.operations.append(
+                self._in_place(function, arguments, args, written)
+                if written
+                else Operation(function, arguments[0], arguments[1], mapped(self._numbered, output))
+            )
+            if follows:
+                self._moving.update(range(before, len(self._tensors)))
         elif function_name(function) in _READS_OF_DATA and any(id(tensor) in self._numbers for tensor in tensors):
             raise NotReplayableError("the network decides by what its images show what to run")
         return output
 
-    def _write_in_place(self, function: Any, arguments: Any, args: Any, written: list[Tensor]) -> None:
+    def _numbered(self, leaf: Any) -> Any:
+        return Value(self.number(leaf)) if isinstance(leaf, Tensor) else leaf
+
+    def _in_place(self, function: Any, arguments: Any, args: Any, written: list[Tensor]) -> Operation:
         place = next((i for i, value in enumerate(args) if value is written[0]), None)
         if len({id(tensor) for tensor in written}) > 1 or place is None:
             raise NotReplayableError(f"{function_name(function)} writes to several tensors, or to one given by name")
         self._stale |= {number for number, tensor in enumerate(self._tensors) if _share(tensor, written[0])}
         form, (positional, named) = _out_of_place(function, arguments, place)
-        self._write_down(Operation(form, positional, named, Value(self.number(written[0]))))
-
-    def _write_down(self, operation: Operation) -> None:
-        self.written.operations.append(operation)
-        if not self._moving.isdisjoint(operation.reads):
-            self._moving.update(operation.writes)
+        return Operation(form, positional, named, Value(self.number(written[0])))
 
 
 def _out_of_place(function: Any, arguments: tuple[Any, Any], place: int) -> tuple[Any, tuple[Any, Any]]:
@@ -252,8 +259,9 @@ class _Marker:
         """Mark the layers in a call's output; return it where a tensor of their own was put into it."""
         if call not in self.layers:
             return None
-        if any(part.is_quantized for _, part in parts_of(output)):
-            raise NotReplayableError("the network computes in quantised numbers")
+        with unseen():
+            if any(part.is_quantized for _, part in parts_of(output)):
+                raise NotReplayableError("the network computes in quantised numbers")
         fresh = nonlinearity(call, self.modules[call.module]) is not None
         for layer in self.layers[call]:
             part = part_at(output, layer.part)
@@ -262,7 +270,7 @@ class _Marker:
                 output = with_part(output, layer.part, part)
             number = self.recorder.written.layers[layer.name] = self.recorder.value_of(part).number
             if self.own is not None:
-                with torch._C.DisableTorchFunction():  # noqa: SLF001 - copying is none of the network's operations
+                with unseen():  # copying is none of the network's operations
                     self.own[number] = part.clone()  # which may write over it
         return None if fresh else output
 
