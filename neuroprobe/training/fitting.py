@@ -25,6 +25,8 @@ from neuroprobe.training.whole_checkpoints import WholeCheckpoints
 
 _OURS = {
     "max_epochs": "the recipe's",
+    "max_steps": "the recipe's, by its epochs",
+    "fast_dev_run": "always off: make the recipe short, as dataclasses.replace(RECIPES['cnn7'], epochs=1) does",
     "callbacks": "given by track=",
     "enable_checkpointing": "always on",
     "plugins": "the folder's",
@@ -83,6 +85,8 @@ class Fitting:
                     self._trainer.fit(self._learning, ckpt_path=checkpoint)
             finally:
                 self._learning.leave()
+            if not self._keeper.rows:
+                raise ValueError("Lightning stopped before the first epoch was over: let trainer= allow it more")
             if self._learning.validates:
                 load_weights(self._learning.network, self._folder.best)
             with _ctrl_c_let_through():
@@ -130,6 +134,9 @@ def _trainer(options: Mapping[str, Any], **ours: Any) -> Trainer:
         raise ValueError(f"trainer={{{name!r}: ...}} is not the user's to give: it is {_OURS[name]}")
     quiet = {"logger": False, "enable_model_summary": False, "num_sanity_val_steps": 0, "devices": 1}
     own = {"plugins": [WholeCheckpoints()], "use_distributed_sampler": False}
+    for name in ("limit_train_batches", "limit_test_batches"):
+        if options.get(name) == 0:
+            raise ValueError(f"trainer={{{name!r}: 0}} leaves no photographs to learn or to be tested on: allow some")
     try:
         return Trainer(**{**quiet, **ours, **own, **options})
     except (MisconfigurationException, TypeError, ValueError) as error:

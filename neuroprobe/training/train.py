@@ -17,6 +17,7 @@ from neuroprobe.networks.expected import Expected, expected_input, network_name,
 from neuroprobe.networks.loading import load_weights
 from neuroprobe.readout import whole_number
 from neuroprobe.results.training_run import TrainingRun
+from neuroprobe.saying import say_once
 from neuroprobe.training.alpha import Alpha
 from neuroprobe.training.architectures import ARCHITECTURES
 from neuroprobe.training.dials import Dials
@@ -113,7 +114,7 @@ def train(
         "images": images, "corrupted": corrupted, "patience": patience, "seed": seed, "trainer": trainer or {},
         "track": [lasting_repr(callback) for callback in callbacks],
     })  # fmt: skip
-    with random_state_kept(_drawing()), settings_kept():
+    with torch.inference_mode(mode=False), random_state_kept(_drawing()), settings_kept():
         sets = photographs_for(network, data, recipe, images=images, progress=progress)
         sets = to_be_learned(sets, validation=recipe.validation, corrupted=corrupted, seed=seed)
         _check_patience(patience, validates="val" in sets)
@@ -126,7 +127,9 @@ def train(
         with folder.locked(by_first=fitting.is_first):
             if fitting.is_first:
                 folder.begin(plan.made_from | dials.described() | asked)
-            if not folder.is_finished:
+            if folder.is_finished:
+                _say_if_not_kept(folder, keep_every)
+            else:
                 fitting.run()
         return load_run(folder.place, plan.network.float())  # whatever it was trained in
 
@@ -216,6 +219,14 @@ def _built(network: str | nn.Module, recipe: Recipe, classes: int, seed: int) ->
         torch.manual_seed(seed)
         return ARCHITECTURES[recipe.network].build(classes), recipe.network
     return deepcopy(unwrap(network)), network_name(unwrap(network))
+
+
+def _say_if_not_kept(folder: RunFolder, keep_every: int) -> None:
+    if keep_every and not folder.epoch(0).is_file():
+        say_once(
+            f"keep_every={keep_every}: the training in {folder.place} was finished without, and its weights after each "
+            "epoch are gone; another folder for out= keeps them"
+        )
 
 
 def _check_patience(patience: int | None, *, validates: bool) -> None:

@@ -97,6 +97,21 @@ def test_a_finished_training_is_loaded(run, monkeypatch):
         assert_close(loaded.network.state_dict(), run.network.state_dict(), rtol=0, atol=0)
 
 
+def test_what_a_finished_training_did_not_keep_is_said(tmp_path, caplog):
+    options = {"recipe": replace(RECIPE, epochs=1)}
+    train(tmp_path / "run", **options)
+    train(tmp_path / "run", keep_every=1, **options)
+    assert f"keep_every=1: the training in {tmp_path / 'run'} was finished without" in caplog.text
+
+
+def test_training_learns_in_inference_mode_too(tmp_path):
+    options = {"recipe": replace(RECIPE, epochs=1), "alpha": -1}
+    with torch.inference_mode():
+        within = train(tmp_path / "within", **options)
+    outside = train(tmp_path / "outside", **options)
+    assert_close(within.network.state_dict(), outside.network.state_dict(), rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("travelled", [copy.deepcopy, lambda run: pickle.loads(pickle.dumps(run))])  # noqa: S301
 def test_a_run_survives_copy_and_pickle(run, travelled):
     other = travelled(run)

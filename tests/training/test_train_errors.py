@@ -4,6 +4,7 @@ import errno
 import os
 import sys
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 import torch
@@ -52,6 +53,11 @@ def out(tmp_path):
         ({"track": None}, TypeError, r"callbacks of lightning\.pytorch, \(\) for none; NoneType came"),
         ({"track": [tracker(), tracker()]}, ValueError, "track takes one UnitTracker at most; 2 came"),
         ({"trainer": {"max_epochs": 3}}, ValueError, r"trainer=\{'max_epochs': \.\.\.\} .* it is the recipe's"),
+        ({"trainer": {"max_steps": 3}}, ValueError, r"'max_steps': \.\.\.\} .* the recipe's, by its epochs"),
+        ({"trainer": {"fast_dev_run": True}}, ValueError, "always off: make the recipe short"),
+        ({"trainer": {"limit_train_batches": 0}}, ValueError, r"'limit_train_batches': 0\} leaves no photographs"),
+        ({"trainer": {"limit_test_batches": 0.0}}, ValueError, r"'limit_test_batches': 0\} leaves no photographs"),
+        ({"trainer": {"max_time": timedelta(0)}}, ValueError, r"stopped before the first epoch .* allow it more"),
         ({"network": small_network().requires_grad_(False)}, ValueError, "all of this Sequential are frozen"),
         ({"network": nn.Conv2d(3, 4, 3)}, ValueError, r"3 classes or more\), .* Conv2d gives \(2, 4, 6, 6\)"),
         ({"network": nn.Sequential(nn.Flatten(), nn.Linear(192, 2))}, ValueError, r"Sequential gives \(2, 2\)"),
