@@ -63,7 +63,7 @@ def _draw_shares(axes: Axes, shares: NDArray[np.float64]) -> None:
     extent = (-0.5, shares.shape[1] - 0.5, -step / 2, 180 + step / 2)
     most = max(whole.max(), 2 * 100 / _BINS)
     image = axes.imshow(whole, SEQUENTIAL, vmin=0, vmax=most, origin="lower", aspect="auto", extent=extent)
-    bar = axes.figure.colorbar(image, ax=axes, pad=0.02, aspect=30, label="Units of the layer (%)")
+    bar = axes.figure.colorbar(image, ax=axes, pad=0.02, aspect=30, label="Share within the layer (%)")
     plain_numbers(bar.ax.yaxis, 5)
     bar.ax.axhline(100 / _BINS, color=INK, lw=0.8)
 
