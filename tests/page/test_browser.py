@@ -416,6 +416,15 @@ def test_units_selected_are_exported_for_ablate(planted, visit):
     assert page.inner_text("#count") == "8 units, 8 selected"
 
 
+def test_what_would_be_exported_goes_where_a_link_leads_elsewhere(planted, visit):
+    page = visit(planted, "#min=0.2")
+    page.click("#export")
+    assert page.is_visible("#export-dialog")
+    page.evaluate("location.hash = '#unit=fc.relu:1'")
+    page.wait_for_selector("#card-heading")
+    assert not page.is_visible("#export-dialog")
+
+
 # What may be missing
 
 

@@ -4,6 +4,7 @@
 const exporting = (() => {
   function start() {
     byId("export").addEventListener("click", open);
+    view.listen(() => byId("export-dialog").close()); // a link was followed: what it offers is no longer looked at
   }
 
   const chosen = () => (choice.selected.size ? [...choice.selected].sort((a, b) => a - b) : Array.from(choice.rows));
