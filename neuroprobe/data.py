@@ -256,6 +256,11 @@ def _collated(items: list[Any]) -> Any:
             "for a network whose size is known, as by neuroprobe.load_network, or to the input_size= of a call that "
             "takes it"
         ) from error
+    except TypeError as error:
+        raise TypeError(
+            f"a data set must give images as tensors, or (image, label) ({error}): give it transform=ToTensor() of "
+            "torchvision, or pass the folder itself"
+        ) from error
 
 
 def _images_and_labels(item: Any) -> tuple[Tensor, Tensor | None]:
@@ -263,7 +268,8 @@ def _images_and_labels(item: Any) -> tuple[Tensor, Tensor | None]:
         return item, None
     if isinstance(item, Sequence) and len(item) in (1, 2):
         return item[0], item[1] if len(item) == 2 else None
-    raise TypeError(f"a batch must be images or (images, labels); {type(item).__name__} came")
+    length = f" of {len(item)}" if isinstance(item, Sequence) else ""
+    raise TypeError(f"a batch must be images or (images, labels); {type(item).__name__}{length} came")
 
 
 def _class_names(dataset: Any) -> tuple[str, ...] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 from time import sleep
 from uuid import uuid4
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_ADVICE = "make room, or choose another place"
 _LAST_WRITES = 0.1  # seconds in which a write that is under way ends
 _ATTEMPTS = 5  # then the folder cannot be removed at all
 _NEW = ".new"  # ends the name of a file that is being written
@@ -29,10 +32,12 @@ def moved_when_whole(place: Path) -> Iterator[Path]:
             place.rename(old)
         partial.rename(place)
         shutil.rmtree(old, ignore_errors=True)
-    except BaseException:
+    except BaseException as error:
         if old.exists() and not place.exists():
             old.rename(place)
         _remove_for_good(partial)
+        if isinstance(error, OSError) and error.errno in _NO_ROOM and _ADVICE not in str(error):
+            raise OSError(error.errno, f"{error.strerror}: {_ADVICE}", str(place)) from error
         raise
     finally:
         if place.exists():  # Ctrl-C may have come while the old one was being removed

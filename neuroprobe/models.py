@@ -172,5 +172,6 @@ def forward_explained(model: nn.Module, images: Tensor) -> Iterator[None]:
         raise RuntimeError(
             f"the forward pass of {type(model).__name__} raised {type(error).__name__}: {error}\nIt was given images "
             f"of shape {tuple(images.shape)}, {images.dtype} on {images.device}; are these the channels and the size "
-            "it was made for (input_size=), and does it take so many at once?"
+            "it was made for, and does it take so many at once? input_size=(C, H, W) sets both; by default there are "
+            "as many channels as its first convolution takes"
         ) from error

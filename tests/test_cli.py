@@ -4,10 +4,12 @@ import sys
 
 import pandas as pd
 import pytest
+import typer
 from typer.testing import CliRunner
 
 import neuroprobe
 from neuroprobe.cli import app
+from neuroprobe.cli.options import size_of_images
 
 QUICK = ["--permutations", "20", "--layers", "relu1", "--layers", "relu2"]
 
@@ -138,3 +140,16 @@ def test_meta_is_readable_json(run, tmp_path):
     run("orientation", "cnn7", *QUICK, "--out", tmp_path / "t")
     meta = neuroprobe.load(tmp_path / "t" / "orientation.zarr").meta
     assert json.loads(json.dumps(dict(meta)))["stimuli"]["kind"] == "gratings"
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("32", 32), ("48x64", (48, 64)), ("3x48x64", (3, 48, 64)), ("(3, 8, 9)", (3, 8, 9))]
+)
+def test_sizes_of_images_as_they_are_written(text, size):
+    assert size_of_images(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "big", "3x", "1x2x3x4", "-32", "32.5"])
+def test_what_is_no_size_of_images(text):
+    with pytest.raises(typer.BadParameter, match=r"a side \(32\), 48x64 or 3x48x64 is wanted"):
+        size_of_images(text)

@@ -361,3 +361,13 @@ def test_items_are_taken_alone():
     images = torch.rand(7, 1, 2, 2)
     alone = list(open_images(DataLoader(TensorDataset(images), 3)).alone([6, 2]))
     assert [item[0].tolist() for item in alone] == [images[6:].tolist(), images[2:3].tolist()]
+
+
+def test_items_of_three_are_told_from_images_and_labels():
+    with pytest.raises(TypeError, match=r"images or \(images, labels\); list of 3 came"):
+        list(open_images(TensorDataset(grey(2), grey(2), grey(2))))
+
+
+def test_photographs_that_are_no_tensors_yet():
+    with pytest.raises(TypeError, match=r"as tensors.*Image.*ToTensor\(\)"):
+        list(open_images([(Image.new("RGB", (8, 8)), 0), (Image.new("RGB", (8, 8)), 1)]))

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from neuroprobe.folders import move_whole, write_whole
+from neuroprobe.folders import move_whole, moved_when_whole, write_whole
 
 
 def test_a_file_is_written_and_replaced(tmp_path):
@@ -32,3 +32,15 @@ def test_what_was_there_stays_until_the_new_is_on_the_disk(tmp_path, monkeypatch
     with pytest.raises(OSError, match="No space left"):
         write_whole(tmp_path / "file", b"two")
     assert (tmp_path / "file").read_bytes() == b"one"
+
+
+def test_a_full_disk_is_said_once_with_what_to_do(tmp_path):
+    def write():
+        with moved_when_whole(tmp_path / "result") as outer, moved_when_whole(outer / "store") as inner:
+            inner.mkdir()
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match=r"left on device: make room, or choose another place: .*store") as raised:
+        write()
+    assert str(raised.value).count("make room") == 1
+    assert not list(tmp_path.iterdir())

@@ -151,7 +151,7 @@ def test_wrong_names_are_answered_with_the_nearest(tuning):
         tuning.top("layer1.0/relu", 1)
     with pytest.raises(ValueError, match="no column 'gois'; the nearest are 'gosi'"):
         tuning.top("a", 1, by="gois")
-    with pytest.raises(ValueError, match="no column 'status'"):
+    with pytest.raises(ValueError, match="column 'status' holds words, and numbers are wanted: there are gosi"):
         tuning.top("a", 1, by="status")
     with pytest.raises(UnknownLayerError):
         tuning.curve("c")

@@ -14,7 +14,8 @@ from neuroprobe.analysis.presentation import Presentation, Run
 from neuroprobe.analysis.tuning import PRESETS, Rules, unit_columns
 from neuroprobe.data import suggested_batch
 from neuroprobe.distributed import together
-from neuroprobe.networks.expected import image_shape
+from neuroprobe.models import unwrap
+from neuroprobe.networks.expected import expected_input, image_shape
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.provenance import made_from
 from neuroprobe.readout import Readout, Tokens, one_of, whole_number
@@ -124,7 +125,8 @@ def orientation(
     run = presentation.run(prepared, layers)
     units = _table(run, rules, signed, permutations=permutations, seed=seed)
     if isinstance(control, nn.Module):
-        other = prepare(control, preprocess=preprocess, device=device, dtype=dtype)
+        unknown = preprocess == "auto" and expected_input(unwrap(control)) is None  # then it sees what the network sees
+        other = prepare(control, preprocess=prepared.preprocess if unknown else preprocess, device=device, dtype=dtype)
         compared: Run | None = presentation.run(other, run.names)
     elif control == "untrained":
         compared = presentation.untrained(prepared, run.names, seed)
@@ -205,7 +207,12 @@ def _definitions(rules: Rules, stimuli: StimulusSet) -> dict[str, Any]:
         "unresponsive": "no response at all; gosi = osi = 0"
         if rules.unresponsive_is_zero
         else "no response, or a peak below 1% of the layer's median peak; no indices",
-        "bandwidth": f"half width at {rules.bandwidth}, degrees",
+        "bandwidth": f"half width at {rules.bandwidth}, degrees"
+        + (
+            "; 44.3, that of the broadest curve fitted, stands for all broader"
+            if "half height" in rules.bandwidth
+            else ""
+        ),
         "f1_f0": "center read-outs, linear layers and 1x1 maps only: a mean over places averages phase away"
         if stimuli.pooled == ("phase",)
         else f"none: it is read over phase, and these {stimuli.kind} are pooled over {pooled or 'nothing'}",

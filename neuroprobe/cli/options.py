@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,6 +20,14 @@ class Preprocess(StrEnum):
     def value_in_python(self) -> str | None:
         """The argument of the same meaning in Python: ``"auto"`` or None."""
         return None if self is Preprocess.NONE else "auto"
+
+
+def size_of_images(text: str) -> int | tuple[int, ...]:
+    """Return a side, (H, W) or (C, H, W), written as 32, 48x64 or 3x48x64."""
+    lengths = tuple(map(int, re.findall(r"\d+", text)))
+    if not re.fullmatch(r"\(?\d+(?:\s*[x,]\s*\d+){0,2}\)?", text):
+        raise typer.BadParameter(f"a side (32), 48x64 or 3x48x64 is wanted; {text!r} came")
+    return lengths if len(lengths) > 1 else lengths[0]
 
 
 Model = Annotated[
@@ -40,7 +49,12 @@ Layers = Annotated[
     typer.Option(help="A layer or a glob; may be given more than once. Default: every non-linearity."),
 ]
 InputSize = Annotated[
-    int | None, typer.Option(help="Side of the images in pixels, where the network's own is not known.")
+    Any,
+    typer.Option(
+        parser=size_of_images,
+        metavar="SIZE",
+        help="Of the images in pixels, where the network's own is not known: a side (32), 48x64 or 3x48x64.",
+    ),
 ]
 Preprocessing = Annotated[
     Preprocess, typer.Option(help="auto: the network's own normalisation, else ImageNet's; none: images in [0, 1].")

@@ -60,7 +60,7 @@ def new_folder(place: Path | None, kind: str, *, overwrite: bool) -> Iterator[Pa
             partial.mkdir()
             yield partial
     except OSError as error:
-        raise OSError(f"nothing was written to {place}: {error}") from error
+        raise OSError(f"nothing was written to {place}: {error.strerror or error}") from error
 
 
 def store_name(kind: str) -> str:

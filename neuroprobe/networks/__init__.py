@@ -19,6 +19,7 @@ from neuroprobe.networks.resnet20 import ResNet20
 
 __all__ = ["cnn7", "load_network"]
 
+_FEW = 12  # functions of a module that are all named
 CNN7_WEIGHTS = Path(__file__).parent / "weights" / "cnn7.safetensors"
 # mean and standard deviation of the training photographs, as noted in the header of the weights
 _CNN7 = Expected((3, 32, 32), (0.49125, 0.48209, 0.44652), (0.24523, 0.24278, 0.26063))
@@ -66,6 +67,8 @@ def _build(name: str, *, default: bool) -> nn.Module:
         return _from_timm(name.removeprefix("timm:"), default=default)
     if ":" in name:
         return _from_user(name)
+    if name.endswith(".py"):
+        raise ValueError(f"{name} is a file: name the function in it that returns the network, as {name}:function")
     return _from_torchvision(name, default=default)
 
 
@@ -127,8 +130,11 @@ def _from_user(name: str) -> nn.Module:
     build = getattr(module, function, None)
     if not callable(build):
         functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        few = len(functions) <= _FEW
+        near = functions if few else get_close_matches(function, functions, n=5) or functions[:_FEW]
+        more = "" if few else f", ... ({len(functions)} in all)"
         raise ValueError(  # noqa: TRY004 - the name is wrong, no type
-            f"{place} has no function {function!r}; it has {', '.join(functions) or 'none'}"
+            f"{place} has no function {function!r}; it has {', '.join(near) or 'none'}{more}"
         )
     try:
         network = build()
@@ -150,6 +156,10 @@ def _module_from_file(path: Path) -> Any:
     sys.path.insert(0, str(path.parent.resolve()))
     try:
         spec.loader.exec_module(module)
+    except Exception as error:
+        if sys.modules.get(path.stem) is module:
+            del sys.modules[path.stem]
+        raise ImportError(f"{path} raised {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(str(path.parent.resolve()))
     return module

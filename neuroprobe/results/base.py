@@ -89,6 +89,10 @@ class Result(Saved):
     def numbers(self, column: str | None = None) -> pd.Series[float]:
         """Return a column of the unit table that holds numbers, the headline by default; what is missing is NaN."""
         known = self.units.select_dtypes(["number", "boolean", "bool"])
+        if column in self.units and column not in known:
+            raise ValueError(
+                f"column {column!r} holds words, and numbers are wanted: there are {', '.join(map(str, known))}"
+            )
         return known[named("column", column or self.headline, known)].astype(float)
 
     def plot(self) -> Figure:

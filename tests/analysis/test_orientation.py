@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -224,6 +226,14 @@ def test_a_network_of_ones_own_can_be_the_control():
     alone = neuroprobe.orientation(other, ["relu2"], permutations=0)
     pd.testing.assert_frame_equal(tuning.control, alone.units)
     assert tuning.meta["control"] == "Sequential"
+
+
+def test_a_control_whose_normalisation_is_not_known_sees_what_the_network_sees():
+    trained = neuroprobe.load_network("cnn7")
+    nameless = copy.deepcopy(trained)
+    del nameless.pretrained_cfg
+    tuning = neuroprobe.orientation(trained, ["relu2"], control=nameless, permutations=0)
+    pd.testing.assert_frame_equal(tuning.control, tuning.units.assign(tuned=tuning.control.tuned))
 
 
 def test_a_control_of_other_width_is_refused():

@@ -187,6 +187,26 @@ def test_a_function_that_is_not_there(own, name):
         load_network(f"{own}/net_of_a_user.py:{name}")
 
 
+def test_of_many_functions_the_nearest_are_named():
+    with pytest.raises(ValueError, match=r"no function 'resnet'; it has resnet\d+, .*\.\.\. \(\d\d\d in all\)"):
+        load_network("torchvision.models:resnet")
+
+
+@pytest.mark.parametrize(
+    ("source", "said"), [("x = (", "SyntaxError: .* line 1"), ("import nowhere_at_all", "nowhere")]
+)
+def test_a_file_that_does_not_run(tmp_path, source, said):
+    (tmp_path / "broken_net.py").write_text(source)
+    with pytest.raises(ImportError, match=rf"broken_net\.py raised .*{said}"):
+        load_network(f"{tmp_path}/broken_net.py:build")
+    assert "broken_net" not in sys.modules
+
+
+def test_a_file_without_the_name_of_a_function():
+    with pytest.raises(ValueError, match=r"net\.py is a file: .* as net\.py:function"):
+        load_network("net.py")
+
+
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match=rf"there is no file {tmp_path}/net\.py with a function"):
         load_network(f"{tmp_path}/net.py:build")
