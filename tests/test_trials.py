@@ -293,6 +293,22 @@ def test_without_one_layer_of_a_chain_the_answer_is_the_same_for_all_images(imag
     assert held.std(0).max() < 1e-7
 
 
+def test_a_layer_that_the_output_does_not_depend_on_is_said(images, caplog):
+    class Aside(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.aside = chain(), nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU())
+
+        def forward(self, images):
+            self.aside(images)
+            return self.body(images)
+
+    say_once.cache_clear()
+    intact, held = by_engine(built(Aside), images, [{"aside.1": [0, 1]}])
+    assert_close(held, intact, rtol=0, atol=0)
+    assert "output does not depend on aside.1: what is held there changes nothing" in caplog.text
+
+
 def test_the_logits_can_be_held(images):
     answers = by_engine(built(chain), images, [{"fc": [1, 3]}], value=2.0)
     expected = answers[0].clone()
