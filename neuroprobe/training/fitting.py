@@ -85,7 +85,7 @@ class Fitting:
                     self._trainer.fit(self._learning, ckpt_path=checkpoint)
             finally:
                 self._learning.leave()
-            if not self._keeper.rows:
+            if not self._folder.checkpoint.is_file():  # nor in any other process
                 raise ValueError("Lightning stopped before the first epoch was over: let trainer= allow it more")
             if self._learning.validates:
                 load_weights(self._learning.network, self._folder.best)
