@@ -159,11 +159,12 @@ class Holder:
     def _drawn(self, layer: Layer, maps: Tensor, keys: Sequence[int]) -> Tensor:
         """Return Gaussian noise like the maps, seeded image by image; kept, since many trials ask for the same."""
         about = (layer.name, keys)
-        if self._noise is None or self._noise[0] != about:
+        known = self._noise  # read once: others may be drawing beside
+        if known is None or known[0] != about:
             seeds = [crc32(f"{layer.name} {key} {self._holding.seed}".encode()) for key in keys]
             drawn = [torch.randn(maps.shape[1:], generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-            self._noise = about, torch.stack(drawn).to(maps.device)
-        return self._noise[1]
+            known = self._noise = about, torch.stack(drawn).to(maps.device)
+        return known[1]
 
 
 def image_keys(images: Tensor) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import ceil
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from torch import Tensor
 from neuroprobe.addresses import Layer
 from neuroprobe.answers import logits_of
 from neuroprobe.closed_form import LinearTail
+from neuroprobe.cores import cores_of, shared_out
 from neuroprobe.footprint import Footprint
 from neuroprobe.holding import Holder
 from neuroprobe.models import left_as_found
@@ -20,7 +22,7 @@ from neuroprobe.replay import Program
 from neuroprobe.saying import say_once
 from neuroprobe.tape import NotReplayableError, write_down
 
-_GOOD_PIECE = 2**25  # bytes of maps that run well together: more trials at once gain nothing
+_GOOD_PIECE = 2**24  # bytes of maps that run well together: more trials at once gain nothing
 _MOST_SOLVED = 64  # trials at once where logits are all that they take
 _TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8}  # of the largest logit, for the check against the network
 _COARSE = 5e-2  # the same in half precision
@@ -92,7 +94,7 @@ class Partial:
         self._check(images, whole)
         self._run(images, [])
         self._tails = self._linear_tails()
-        self.most_images = self._images_that_fit()
+        self._at_once, self.most_images = self._what_fits()
 
     def intact(self, images: Tensor, keys: Sequence[int]) -> Tensor:
         """Run the network as it is, and keep what its parts share; return its logits.
@@ -107,18 +109,26 @@ class Partial:
         self._refuse_others([self._logits], whole)
         return self._logits
 
-    def together(self, trials: Sequence[Mapping[str, Sequence[int]]], images: int) -> Iterator[list[int]]:
-        """Yield the numbers of trials that are run at once: those that hold the same layers."""
+    @contextmanager
+    def held(self, trials: Sequence[Mapping[str, Sequence[int]]]) -> Iterator[Iterator[tuple[list[int], Tensor]]]:
+        """Run trials over the images of ``intact``; yield the numbers of some and their (trials, images, classes)."""
+        groups = list(self._together(trials))
+        held = ([trials[number] for number in numbers] for numbers in groups)
+        with shared_out(self._answers, held, min(self._at_once, len(groups))) as answers:
+            yield zip(groups, answers, strict=True)
+
+    def _together(self, trials: Sequence[Mapping[str, Sequence[int]]]) -> Iterator[list[int]]:
+        """Yield the numbers of trials that are run as one: those that hold the same layers."""
         kinds: dict[tuple[str, ...], list[int]] = {}
         for number, trial in enumerate(trials):
             kinds.setdefault(tuple(trial), []).append(number)
         for kind, numbers in kinds.items():
-            step = self._copies_that_fit(kind, images)
+            step = min(self._copies_that_fit(kind, len(self._logits)), ceil(len(numbers) / self._at_once))
             for start in range(0, len(numbers), step):
                 yield numbers[start : start + step]
 
-    def held(self, trials: Sequence[Mapping[str, Sequence[int]]]) -> Tensor:
-        """Run trials that hold the same layers, over the images of ``intact``; return (trials, images, classes)."""
+    def _answers(self, trials: Sequence[Mapping[str, Sequence[int]]]) -> Tensor:
+        """Run trials that hold the same layers; return (trials, images, classes)."""
         kind, images = tuple(trials[0]), len(self._logits)
         if not kind:
             return self._logits.expand(len(trials), -1, -1)
@@ -175,17 +185,19 @@ class Partial:
                 tails |= {} if tail is None else {kind: tail}
         return tails
 
-    def _images_that_fit(self) -> int:
-        """Return how many images may be worked on together."""
+    def _what_fits(self) -> tuple[int, int]:
+        """Return how many pieces may be worked on at once, and over how many images."""
         size, kept = self._size, self._size.of(self._shared)
         peaks = [size.peak(downstream.operations, downstream.copied) for downstream in self._downstream.values()]
-        need = max(size.peak(self._program.operations, self._shared), *(kept + peak for peak in peaks), 1)
-        if need > self._memory:
-            raise ValueError(
-                f"memory={self._memory:,} bytes do not suffice for one image, which takes {need:,}: allow more, or "
-                "choose fewer layers"
-            )
-        return self._memory // need
+        whole, largest = size.peak(self._program.operations, self._shared), max(peaks, default=0)
+        for at_once in (cores_of(self._prepared.device), 1):
+            need = max(whole, kept + at_once * largest, 1)
+            if need <= self._memory:
+                return at_once, self._memory // need
+        raise ValueError(
+            f"memory={self._memory:,} bytes do not suffice for one image, which takes {need:,}: allow more, or "
+            "choose fewer layers"
+        )
 
     def _copies_that_fit(self, kind: tuple[str, ...], images: int) -> int:
         """Return how many trials of a kind may run at once over some images."""
@@ -194,7 +206,7 @@ class Partial:
         downstream = self._downstream[kind]
         piece = max(1, images * self._size.peak(downstream.operations, downstream.copied))
         room = self._memory - images * self._size.of(self._shared)
-        return max(1, min(room, max(_GOOD_PIECE, piece)) // piece)
+        return max(1, min(room // self._at_once, max(_GOOD_PIECE, piece)) // piece)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import cast
 
 import torch
@@ -30,13 +31,10 @@ class Rerun:
         self._images, self._keys = images, keys
         return self._forward()
 
-    def together(self, trials: Sequence[Mapping[str, Sequence[int]]], _images: int) -> Iterator[list[int]]:
-        """Yield the numbers of trials that are run at once: each on its own."""
-        return ([number] for number in range(len(trials)))
-
-    def held(self, trials: Sequence[Mapping[str, Sequence[int]]]) -> Tensor:
-        """Run each trial over the same images; return logits (trials, images, classes)."""
-        return torch.stack([self._one(trial) for trial in trials])
+    @contextmanager
+    def held(self, trials: Sequence[Mapping[str, Sequence[int]]]) -> Iterator[Iterator[tuple[list[int], Tensor]]]:
+        """Run each trial over the same images; yield its number, in a list, and its (1, images, classes)."""
+        yield (([number], self._one(trial)[None]) for number, trial in enumerate(trials))
 
     def _one(self, trial: Mapping[str, Sequence[int]]) -> Tensor:
         def hold(layer: Layer, output: Tensor) -> Tensor:

@@ -55,12 +55,18 @@ class Step:
 
 
 def scheduled(
-    operations: Sequence[Operation], kept: Collection[int], shapes: Mapping[int, tuple[int | Size, ...]]
+    operations: Sequence[Operation],
+    kept: Collection[int],
+    shapes: Mapping[int, tuple[int | Size, ...]],
+    given: Collection[int] = (),
 ) -> list[Step]:
-    """Make operations ready for a run whose values are let go of after their last use, but for those kept."""
+    """Make operations ready for a run whose values are let go of after their last use, but for those kept.
+
+    What is ``given`` from outside for this run alone may be written over too.
+    """
     last = last_uses(operations)
     readers = Counter(value for operation in operations for value in operation.reads)
-    fresh = {value for operation in operations if _is_fresh(operation) for value in operation.writes}
+    fresh = {*given, *(value for operation in operations if _is_fresh(operation) for value in operation.writes)}
     spare = {value for value in fresh if readers[value] == 1 and value not in kept}
     return [
         Step(

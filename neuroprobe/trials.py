@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Protocol
 
@@ -69,9 +70,10 @@ def run_trials(
                 given = prepared.prepared(batch.images)
                 observer.intact(batch, engine.intact(given, image_keys(given) if holding.draws else []))
                 bar.update(len(given))
-                for numbers in engine.together(wanted, len(given)):
-                    observer.held(numbers, engine.held([wanted[number] for number in numbers]))
-                    bar.update(len(numbers) * len(given))
+                with engine.held(wanted) as held_together:
+                    for numbers, logits in held_together:
+                        observer.held(numbers, logits)
+                        bar.update(len(numbers) * len(given))
     return found
 
 
@@ -119,12 +121,10 @@ class _Engine:
             self._fall_back(why)
             return self._way.intact(images, keys)
 
-    def together(self, trials: Sequence[Mapping[str, Sequence[int]]], images: int) -> Iterator[list[int]]:
-        """Yield the numbers of trials that are run at once."""
-        return self._way.together(trials, images)
-
-    def held(self, trials: Sequence[Mapping[str, Sequence[int]]]) -> Tensor:
-        """Run trials over the images of ``intact``; return (trials, images, classes)."""
+    def held(
+        self, trials: Sequence[Mapping[str, Sequence[int]]]
+    ) -> AbstractContextManager[Iterator[tuple[list[int], Tensor]]]:
+        """Run trials over the images of ``intact``; yield some numbers and their (trials, images, classes)."""
         return self._way.held(trials)
 
     def _fall_back(self, why: NotReplayableError) -> None:

@@ -71,6 +71,15 @@ def resnet20(data_folder):
 
 
 @pytest.fixture
+def two_cores():
+    """Have torch use two threads, as it does on a machine of two cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
 def left_alone():
     """Return a context: after it, however it ended, the model must be as it was before."""
     return _left_alone
@@ -96,6 +105,7 @@ def _traces(model):
     parameters, buffers = list(model.parameters()), list(model.buffers())
     numpy = np.random.get_state()  # noqa: NPY002 - the state others share
     return {
+        "threads": [torch.get_num_threads()],
         "attributes": [hash(frozenset(vars(module))) for module in modules],
         "hooks": [id(hook) for module in modules for hook in _hooks(module)],
         "training": [module.training for module in modules],
