@@ -46,6 +46,13 @@ class Batch:
     drawn: int = 0  # batches drawn up to this one, with those that were empty
     fingerprints: Tensor | None = None  # (images,), where they are to be known again
 
+    def cut(self, most: int) -> Iterator[Batch]:
+        """Yield the images again, at most so many at a time."""
+        for start in range(0, len(self.images), most):
+            piece = slice(start, start + most)
+            labels, fingerprints = (None if of is None else of[piece] for of in (self.labels, self.fingerprints))
+            yield Batch(self.images[piece], labels, self.numbers[piece], self.drawn, fingerprints)
+
 
 @dataclass(frozen=True, eq=False)
 class Images:
@@ -183,10 +190,7 @@ def suggested_batch(height: int, width: int) -> int:
 
 def cut(batches: Iterable[Batch], most: int) -> Iterator[Batch]:
     """Cut batches to at most so many images."""
-    for batch in batches:
-        for piece in (slice(start, start + most) for start in range(0, len(batch.images), most)):
-            labels = None if batch.labels is None else batch.labels[piece]
-            yield Batch(batch.images[piece], labels, batch.numbers[piece])
+    return (piece for batch in batches for piece in batch.cut(most))
 
 
 def _glimpse(dataset: Any) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neuroprobe.addresses import Layer, choose
+from neuroprobe.cores import shared_out
 from neuroprobe.data import Batch
 from neuroprobe.models import reading
 from neuroprobe.preparation import Preparation
 from neuroprobe.progress import progress_bar
-from neuroprobe.reading_passes import reading_passes
+from neuroprobe.reading_passes import Pass, reading_passes
 from neuroprobe.readout import Readout, Rectifier
 from neuroprobe.reducers import Observed, Reducer
 
@@ -81,6 +83,34 @@ class Kept:
         return self._tables[layer.name][: self._filled[layer.name]].numpy()
 
 
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """One pass over a batch, and what each layer did in it: shown at once with its maps, or handed back without."""
+
+    run: Pass
+    readout: Readout
+    rectifier: Rectifier | None
+    show: Callable[[Layer, Observed], None] | None
+
+    def __call__(self, batch: Batch) -> tuple[int, list[tuple[Layer, Observed]], Any]:
+        """Return how many images there were, what is still to be shown, and the network's own output."""
+        later: list[tuple[Layer, Observed]] = []
+        tell = self.show or (lambda *seen: later.append(seen))
+
+        def keep(layer: Layer, output: Tensor) -> None:
+            with reading():
+                tell(layer, self._seen(layer, output.detach(), batch))
+
+        output = self.run(batch.images, keep)
+        return len(batch.images), later, output
+
+    def _seen(self, layer: Layer, output: Tensor, batch: Batch) -> Observed:
+        maps = self.readout.places(layer, output)
+        maps = self.rectifier(layer, maps) if self.rectifier else maps
+        responses = _finite(layer, self.readout.respond(maps))
+        return Observed(responses, maps if self.show else responses, batch.numbers, batch.labels, batch.fingerprints)
+
+
 def observe(
     prepared: Preparation,
     batches: Iterable[Batch],
@@ -94,41 +124,44 @@ def observe(
     progress: bool = True,
     on_output: Callable[[Any], None] | None = None,
     done: int = 0,
+    maps: bool = True,
 ) -> list[Layer]:
     """Run the network over batches and show the observers what every chosen layer did; return the layers.
 
     The batches are drawn one at a time, each just before its forward pass. ``on_output`` is told the network's own
-    output of each pass, after all its layers. Of ``total`` images so many were ``done`` before.
+    output of each pass, after all its layers. Of ``total`` images so many were ``done`` before. Where no observer looks
+    at ``maps`` it is shown responses in their place, and a batch may be shared out over the processor's cores.
     """
-    current: dict[str, Any] = {}
     times: Counter[str] = Counter()
 
-    def bring(batch: Batch) -> Tensor:
-        # only what observers need is kept: the images as they came would be memory beside the network's own
-        current.update(images=batch.numbers, labels=batch.labels, fingerprints=batch.fingerprints)
-        return prepared.prepared(batch.images)
+    def show(layer: Layer, seen: Observed) -> None:
+        times[layer.name] += 1
+        for observer in observers:
+            observer(layer, seen)
 
-    def keep(layer: Layer, output: Tensor) -> None:
-        with reading():
-            times[layer.name] += 1
-            maps = readout.places(layer, output.detach())
-            maps = rectifier(layer, maps) if rectifier else maps
-            seen = Observed(_finite(layer, readout.respond(maps)), maps, **current)
-            for observer in observers:
-                observer(layer, seen)
+    def bring(batch: Batch) -> Batch:
+        return replace(batch, images=prepared.prepared(batch.images))
 
     with prepared.at_rest():  # the data too: shuffling draws random numbers
         sample, batches = first_image(batches)
         found = choose(prepared.layers(sample, unit_axis), layers)
-        passes = reading_passes(prepared, sample, found, keep)
-        with passes as forward, progress_bar("recording", total, shown=progress, done=done) as bar:
-            for number, images in enumerate(map(bring, batches), start=1):
-                output = forward(images)
-                _refuse_skipped(found, times, number)
-                if on_output is not None:
-                    on_output(output)
-                bar.update(len(images))
+        passes = reading_passes(prepared, sample, found)
+        with passes as (run, cores), progress_bar("recording", total, shown=progress, done=done) as bar:
+            at_once, look = 1 if maps else cores, _Look(run, readout, rectifier, show if maps else None)
+            with shared_out(look, shared_among(at_once, map(bring, batches)), at_once) as looks:
+                for number, (images, later, output) in enumerate(looks, start=1):
+                    for layer, seen in later:
+                        show(layer, seen)
+                    _refuse_skipped(found, times, number)
+                    if on_output is not None:
+                        on_output(output)
+                    bar.update(images)
     return found
+
+
+def shared_among(cores: int, batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Cut batches into as many parts as there are cores, or as there are images."""
+    return (part for batch in batches for part in batch.cut(ceil(len(batch.images) / cores)))
 
 
 def first_image(batches: Iterable[Batch]) -> tuple[Tensor, Iterator[Batch]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from neuroprobe.addresses import Layer
 from neuroprobe.calls import NEVER_NEGATIVE, function_name, is_watched
+from neuroprobe.cores import cores_of
 from neuroprobe.models import forward_explained
 from neuroprobe.preparation import Preparation
 from neuroprobe.probe import Keep, tapping
@@ -31,24 +32,33 @@ _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _PRECISIONS = (torch.float32, torch.float64)
 
 
+# told prepared images and who keeps the layers' outputs of this pass, runs the network and returns its output
+Pass = Callable[[Tensor, Keep], Any]
+
+
 @contextmanager
-def reading_passes(
-    prepared: Preparation, sample: Tensor, layers: Sequence[Layer], keep: Keep
-) -> Iterator[Callable[[Tensor], Any]]:
-    """Yield what runs the network over prepared images, tells ``keep`` the layers' outputs, and returns the network's.
+def reading_passes(prepared: Preparation, sample: Tensor, layers: Sequence[Layer]) -> Iterator[tuple[Pass, int]]:
+    """Yield what runs the network over images and tells the layers' outputs, and how many may do so at once.
+
+    What is told of a layer may be overwritten by later operations, and nobody can change it.
 
     Args:
         prepared: the network, at rest.
         sample: an image (1, C, H, W) like those that will come.
         layers: those to read.
-        keep: told each layer's output, which later operations may overwrite; it changes nothing.
     """
     folded = Folded.of(prepared, sample, layers)
-    if folded is None:
-        with tapping(prepared.model, layers, keep):
-            yield prepared.forward
-    else:
-        yield partial(folded.run, keep=keep)
+    if folded is not None:
+        yield folded.run, cores_of(prepared.device)  # nothing of the network itself takes part
+        return
+    keeper: list[Keep] = []
+    with tapping(prepared.model, layers, lambda layer, output: keeper[-1](layer, output)):
+
+        def run(images: Tensor, keep: Keep) -> Any:
+            keeper[:] = [keep]
+            return prepared.forward(images)
+
+        yield run, 1
 
 
 @dataclass(frozen=True, eq=False)

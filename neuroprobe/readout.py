@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isqrt, prod
+from threading import Lock
 from typing import Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from neuroprobe.addresses import Layer
 
 Reduce = Literal["mean", "max", "center", "none"]
 Tokens = Literal["patch", "cls", "all"]
+_ONE_AT_A_TIME = Lock()
 _REDUCES, _TOKENS = ("mean", "max", "center", "none"), ("patch", "cls", "all")
 
 
@@ -115,7 +117,10 @@ def _mean_by_rows(maps: Tensor) -> Tensor:
 
 
 class Rectifier:
-    """Clip responses at zero, and remember which layers had any below: those are *signed*."""
+    """Clip responses at zero, and remember which layers had any below: those are *signed*.
+
+    Passes that run at the same time may share one.
+    """
 
     def __init__(self, *, clip: bool = True) -> None:
         self._clip = clip  # False: only remember
@@ -124,7 +129,8 @@ class Rectifier:
     def __call__(self, layer: Layer, maps: Tensor) -> Tensor:
         """Return max(maps, 0), or the maps as they are where they are not to be clipped."""
         lowest = maps.new_zeros(()) if layer.never_negative else _lowest(maps)
-        self._lowest[layer.name] = torch.minimum(self._lowest.get(layer.name, lowest), lowest)
+        with _ONE_AT_A_TIME:
+            self._lowest[layer.name] = torch.minimum(self._lowest.get(layer.name, lowest), lowest)
         if layer.never_negative or not self._clip:
             return maps
         # to ask a GPU would wait for it; on a CPU the answer saves a copy of the map

@@ -112,6 +112,7 @@ def record(
     images = images.shared()
     summed, kept, how["total"] = Summed(summing), Kept(images.count), images.count
     observers: list[Any] = [summed, kept] if reducers is None else [summed]
+    how["maps"] = reducers is not None or reduce == "none"
     found = observe(prepared, fingerprinted(images), layers, observers, readout, **how)
     summed.states, kept = images.pooled((summed.states, kept))
     curves = {layer.name: labelled(layer.name, kept.responses(layer)) for layer in found} if reducers is None else {}

@@ -15,7 +15,8 @@ from neuroprobe.reducers import Observed
 class SideBySide:
     """An observer that joins the responses of a pass, (images, units of all layers), and shows them to others.
 
-    The layers are in order of execution. The joined batch has no maps to show: those of the layers differ in size.
+    The layers are in order of execution. The joined batch has no maps to show: those of the layers differ in size. So
+    none need be kept for it: it is for ``observe(..., maps=False)``.
 
     Example:
         >>> from neuroprobe.reducers import observed
@@ -32,7 +33,7 @@ class SideBySide:
 
     def __call__(self, _layer: Layer, seen: Observed) -> None:
         """Hold one layer's responses until the pass is over."""
-        self._layers.append(replace(seen, maps=seen.responses))
+        self._layers.append(seen)
 
     def complete(self, _output: Any) -> None:
         """Join what the pass has shown: ``on_output`` of :func:`neuroprobe.observing.observe`."""

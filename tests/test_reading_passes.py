@@ -61,8 +61,8 @@ def shown(prepared, passes, images):
 
     with prepared.at_rest():
         layers = prepared.layers(images[:1], None)
-        with passes(layers, keep) as forward:
-            answer = forward(prepared.prepared(images))
+        with passes(layers) as (run, _cores):
+            answer = run(prepared.prepared(images), keep)
     return outputs, answer
 
 
@@ -100,9 +100,12 @@ def test_what_the_network_shows(images, make, left_alone):
 
 
 @contextmanager
-def by_hooks(prepared, layers, keep):
-    with tapping(prepared.model, layers, keep):
-        yield prepared.forward
+def by_hooks(prepared, layers):
+    def run(images, keep):
+        with tapping(prepared.model, layers, keep):
+            return prepared.forward(images)
+
+    yield run, 1
 
 
 def test_normalisation_is_folded(images):

@@ -157,7 +157,7 @@ def _checked_orders(orders: str | Sequence[str]) -> tuple[Order, ...]:
 def _strata(prepared: Preparation, images: Images, units: pd.Index[Any], readout: Readout, **how: Any) -> Places:
     """Record each unit's mean response over the data, and number the strata of like ones, (units,)."""
     layers, moments = units.get_level_values("layer"), Summed({"moments": Moments.of})
-    observe(prepared, images, list(layers.unique()), [moments], readout, total=images.count, **how)
+    observe(prepared, images, list(layers.unique()), [moments], readout, total=images.count, maps=False, **how)
     states = images.pooled(moments.states)["moments"]
     means = {name: state.mean.cpu().numpy() for name, state in states.items()}
     return activity_strata([means[layer][unit] for layer, unit in units], layers)

@@ -107,6 +107,7 @@ def class_selectivity(
             total=images.count,
             progress=progress,
             on_output=joined.complete,
+            maps=False,
         )
         halves, rectifier, labels = images.pooled((Halves.of(tally.state), rectifier, [labelling.labels]))
         signed_layers = [layer.name for layer in found if rectifier.is_signed(layer)]

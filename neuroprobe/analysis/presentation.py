@@ -121,6 +121,7 @@ class Presentation:
             rectifier=rectifier,
             total=total,
             progress=self.progress,
+            maps=False,
         )
         kept, rectifier = part.pooled((kept, rectifier))
         return self._run(found, kept, {layer.name: rectifier.is_signed(layer) for layer in found})

@@ -117,7 +117,7 @@ def unit_impact(
     readout = Readout("mean", tokens)
     found = observe(
         prepared, _labelled(images), layers, [correlation], readout, rectifier=rectifier, total=images.count,
-        on_output=correlation.output, **how,
+        on_output=correlation.output, maps=False, **how,
     )  # fmt: skip
     correlation, rectifier = images.pooled((correlation, rectifier))
     estimates = _estimated(prepared, images, found, holding, steps=steps, **how) if screen else None
