@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from threading import Lock
 from typing import Any
 
 import torch
@@ -30,6 +31,7 @@ _TOLERANCE = 1e-4  # of a layer's largest value
 _KNOWN_CODE = ("torch.nn.", "torchvision.", "timm.", "neuroprobe.")
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _PRECISIONS = (torch.float32, torch.float64)
+_HOOKED = Lock()  # hooks tell of whatever pass runs the network
 
 
 # told prepared images and who keeps the layers' outputs of this pass, runs the network and returns its output
@@ -55,8 +57,11 @@ def reading_passes(prepared: Preparation, sample: Tensor, layers: Sequence[Layer
     with tapping(prepared.model, layers, lambda layer, output: keeper[-1](layer, output)):
 
         def run(images: Tensor, keep: Keep) -> Any:
-            keeper[:] = [keep]
-            return prepared.forward(images)
+            keeper.append(keep)
+            try:
+                return prepared.forward(images)
+            finally:
+                keeper.pop()  # which holds on to the images of this pass
 
         yield run, 1
 
@@ -90,7 +95,7 @@ class Folded:
     def run(self, images: Tensor, keep: Keep) -> Any:
         """Run the network over images, and tell ``keep`` the layers' outputs."""
         if images.shape[1:] != self.shape:
-            with tapping(self.prepared.model, self.layers, keep):
+            with _HOOKED, tapping(self.prepared.model, self.layers, keep):
                 return self.prepared.forward(images)
 
         def read(value: int, output: Tensor) -> Tensor:
