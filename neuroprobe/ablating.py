@@ -40,7 +40,8 @@ def ablate(
     """Hold units at a value in every forward pass of a block.
 
     Works on any call inside the block, the user's own or neuroprobe's (``class_selectivity``, ``shift_invariance``,
-    another ``ablate``). The model's mode is left alone.
+    another ``ablate``). The model's mode is left alone. The layers are found in the first forward pass of the block,
+    which is run once more for it, as the network is: hooks of one's own see both.
 
     Example:
         >>> import torch, neuroprobe

@@ -16,13 +16,14 @@ import torch
 
 from neuroprobe.interrupts import undisturbed
 
+_MOST_AT_ONCE = 8  # Python runs one thread at a time, and more would wait for it: then each piece has several cores
 W = TypeVar("W")
 R = TypeVar("R")
 
 
 def cores_of(device: torch.device) -> int:
-    """Return how many pieces of work a device does best at once: on a CPU as many as torch may use threads."""
-    return torch.get_num_threads() if device.type == "cpu" else 1
+    """Return how many pieces of work a device does best at once: on a CPU one a thread of torch's, up to a bound."""
+    return min(torch.get_num_threads(), _MOST_AT_ONCE) if device.type == "cpu" else 1
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -65,6 +65,7 @@ class Images:
     start: tuple[int, int] = (0, 0)  # batches and images that were left out
     part: Part = ALL  # that falls to this of several processes
     shape: tuple[int, int, int] | None = None  # (C, H, W) that photographs of a folder are brought to
+    counts: set[int] = field(default_factory=set)  # of images, in the passes so far
 
     def __iter__(self) -> Iterator[Batch]:
         skipped, first = self.start
@@ -80,6 +81,13 @@ class Images:
             first += len(images)
         if first == 0:
             raise ValueError("the data hold no images: at least one is needed")
+        self.counts.add(first)
+        if len(self.counts) > 1:
+            few, many = min(self.counts), max(self.counts)
+            raise ValueError(
+                f"the data hold {many} images in one pass and {few} in another: what is measured in several passes "
+                "wants the same images in each, as a Dataset gives them; keep them in one if they come from a stream"
+            )
 
     @property
     def count(self) -> int | None:

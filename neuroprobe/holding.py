@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import inf, isfinite
+from math import inf
 from typing import Any
 from zlib import crc32
 
@@ -56,10 +56,10 @@ class Holding:
     def __post_init__(self) -> None:
         if isinstance(self.value, str):
             one_of("value", self.value, ("zero", *_NEED_DATA))
-        elif not isinstance(self.value, Tensor | int | float):
+        elif isinstance(self.value, bool) or not isinstance(self.value, Tensor | int | float):
             raise TypeError(f"value must be a word, a number or a tensor; {type(self.value).__name__} came")
-        elif not isinstance(self.value, Tensor) and not isfinite(self.value):
-            raise ValueError(f"value must be a finite number; {self.value} came")
+        elif not torch.as_tensor(self.value).isfinite().all():
+            raise ValueError(f"value must be finite; {self.value} came")
         one_of("site", self.site, _SITES)
         if self.per_position and self.value != "mean":
             raise ValueError(f"per_position=True is for value='mean'; value={self.value!r} came")

@@ -118,6 +118,8 @@ def _state_kept(model: nn.Module) -> Iterator[None]:
     finally:
         with torch.no_grad():
             for tensor, value in values:
+                if tensor.shape != value.shape:
+                    tensor.resize_(value.shape)
                 if _differ(tensor, value):
                     tensor.copy_(value)
         for holder, held in found:

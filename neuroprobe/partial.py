@@ -23,6 +23,7 @@ from neuroprobe.saying import say_once
 from neuroprobe.tape import NotReplayableError, write_down
 
 _GOOD_PIECE = 2**24  # bytes of maps that run well together: more trials at once gain nothing
+_ALL_THREADS_KEEP = 1.5  # of what they use: the C library gives each thread blocks of its own
 _MOST_SOLVED = 64  # trials at once where logits are all that they take
 _TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8}  # of the largest logit, for the check against the network
 _COARSE = 5e-2  # the same in half precision
@@ -190,8 +191,10 @@ class Partial:
         size, kept = self._size, self._size.of(self._shared)
         peaks = [size.peak(downstream.operations, downstream.copied) for downstream in self._downstream.values()]
         whole, largest = size.peak(self._program.operations, self._shared), max(peaks, default=0)
-        for at_once in (cores_of(self._prepared.device), 1):
-            need = max(whole, kept + at_once * largest, 1)
+        for at_once in range(cores_of(self._prepared.device), 0, -1):
+            need = max(whole, kept + largest, 1)
+            if at_once > 1:  # what one thread has freed is of no use to another
+                need = round(_ALL_THREADS_KEEP * (whole + at_once * largest))
             if need <= self._memory:
                 return at_once, self._memory // need
         raise ValueError(

@@ -85,3 +85,5 @@ def test_who_leaves_early_leaves_no_thread():
 def test_only_a_processor_has_cores():
     assert cores_of(torch.device("cpu")) == 2
     assert cores_of(torch.device("cuda")) == 1
+    torch.set_num_threads(64)
+    assert cores_of(torch.device("cpu")) == 8  # with eight threads of torch's each

@@ -371,3 +371,17 @@ def test_items_of_three_are_told_from_images_and_labels():
 def test_photographs_that_are_no_tensors_yet():
     with pytest.raises(TypeError, match=r"as tensors.*Image.*ToTensor\(\)"):
         list(open_images([(Image.new("RGB", (8, 8)), 0), (Image.new("RGB", (8, 8)), 1)]))
+
+
+def test_a_stream_that_ends_sooner_each_time():
+    class Ending(IterableDataset):
+        left = 5
+
+        def __iter__(self):
+            self.left -= 1
+            yield from torch.rand(self.left, 1, 2, 2)
+
+    images = open_images(DataLoader(Ending(), 2))
+    list(images)
+    with pytest.raises(ValueError, match="the data hold 4 images in one pass and 3 in another"):
+        list(images)

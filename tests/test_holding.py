@@ -101,8 +101,9 @@ def test_what_a_value_needs(value, needs_data, draws):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"value": float("nan")}, "value must be a finite number; nan came"),
-        ({"value": float("-inf")}, "value must be a finite number; -inf came"),
+        ({"value": float("nan")}, "value must be finite; nan came"),
+        ({"value": float("-inf")}, "value must be finite; -inf came"),
+        ({"value": torch.tensor([0.0, torch.nan])}, "value must be finite; tensor"),
         ({"value": "noise", "scale": float("nan")}, "a finite number from 0 is wanted; nan came"),
         ({"value": "noise", "scale": float("inf")}, "a finite number from 0 is wanted; inf came"),
         ({"value": "noise", "scale": -0.5}, "a finite number from 0 is wanted; -0.5 came"),

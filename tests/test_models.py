@@ -123,6 +123,14 @@ def test_tensors_that_are_no_buffers_are_put_back():
     assert hidden.tolist() == [0, 0, 0]
 
 
+def test_tensors_that_are_made_larger_are_put_back():
+    network = small()
+    network[2].scratch = scratch = torch.zeros(3)
+    with left_as_found(network):
+        scratch.resize_(2, 4)
+    assert scratch.tolist() == [0, 0, 0]
+
+
 def test_buffers_of_inference_tensors(images):
     with torch.inference_mode():
         network = small().eval()

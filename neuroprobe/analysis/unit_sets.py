@@ -100,6 +100,7 @@ def checked_fractions(fractions: int | Sequence[float]) -> Floats:
         values = np.array(np.nan)
     if values.ndim != 1 or not len(values) or not ((values >= 0) & (values <= 1)).all() or not values.any():
         raise ValueError(
-            f"fractions must be a count from 2, or a sequence of numbers above 0 and up to 1; {fractions!r} came"
+            f"fractions must be a count from 2, or a sequence of numbers from 0 to 1, one of them above 0; "
+            f"{fractions!r} came"
         )
     return np.unique(np.append(values, 0.0))

@@ -109,7 +109,10 @@ def _column(scores: str | None) -> pd.Series[Any]:
 
     path, colon, column = (scores or "").rpartition(":")
     if not colon:
-        raise ValueError(f"say what units are ranked by: --by gosi, or --scores units.csv:gosi; {scores!r} came")
+        raise ValueError(
+            "say what units are ranked by: --by gosi, or --scores units.csv:gosi"
+            + (f"; --scores {scores} came" if scores else "")
+        )
     if not Path(path).is_file():
         raise FileNotFoundError(
             f"--scores is FILE:COLUMN, of a CSV table with columns layer and unit, such as units.csv:gosi; there is no "

@@ -213,7 +213,7 @@ def test_a_path_that_is_taken_is_refused_before_anything_runs(tmp_path):
         ((IMAGES, LABELS), {"value": "median"}, ValueError, "value must be one of 'zero', .*; 'median' came"),
         ((IMAGES, LABELS), {"site": "post_norm"}, ValueError, r"after 'relu'; 'head' \(Linear\) follows"),
         ((IMAGES, LABELS), {"site": "post_norm", "screen": True}, ValueError, "site='address' is wanted"),
-        ((IMAGES, LABELS), {"value": float("inf")}, ValueError, "value must be a finite number; inf came"),
+        ((IMAGES, LABELS), {"value": float("inf")}, ValueError, "value must be finite; inf came"),
         ((IMAGES, LABELS), {"value": 3e38}, ValueError, "NaN or infinite logits"),
     ],
 )
