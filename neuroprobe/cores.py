@@ -27,10 +27,11 @@ def cores_of(device: torch.device) -> int:
 
 
 @contextmanager
-def shared_out(do: Callable[[W], R], work: Iterable[W], at_once: int) -> Iterator[Iterator[R]]:
+def shared_out(do: Callable[[W], R], work: Iterable[W], at_once: int, waiting: int = 0) -> Iterator[Iterator[R]]:
     """Yield what ``do`` makes of each piece of work, in order; so many are under way at once.
 
-    The work is drawn, and what comes of it is used, in the caller's thread; errors come up there too.
+    The work is drawn, and what comes of it is used, in the caller's thread; errors come up there too. Pieces that are
+    ``waiting`` keep a core from waiting for the caller, and take memory.
 
     Example:
         >>> with shared_out(lambda number: number**2, range(4), at_once=2) as squares:
@@ -45,18 +46,18 @@ def shared_out(do: Callable[[W], R], work: Iterable[W], at_once: int) -> Iterato
     pool = ThreadPoolExecutor(at_once, initializer=torch.set_num_threads, initargs=(each,))
     try:
         torch.set_num_threads(each)  # here too: what draws the work would get in the way of those who do it
-        yield _in_order(pool, _as_here(do), work, ahead=at_once)
+        yield _in_order(pool, _as_here(do), work, at_once + waiting)
     finally:
         with undisturbed():
             pool.shutdown(cancel_futures=True)
             torch.set_num_threads(threads)
 
 
-def _in_order(pool: ThreadPoolExecutor, do: Callable[[W], R], work: Iterable[W], ahead: int) -> Iterator[R]:
+def _in_order(pool: ThreadPoolExecutor, do: Callable[[W], R], work: Iterable[W], most: int) -> Iterator[R]:
     under_way: deque[Future[R]] = deque()
     for piece in work:
         under_way.append(pool.submit(do, piece))
-        if len(under_way) > ahead:  # one more than are worked on: no core waits for the caller
+        if len(under_way) >= most:
             yield under_way.popleft().result()
     while under_way:
         yield under_way.popleft().result()

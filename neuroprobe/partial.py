@@ -115,7 +115,7 @@ class Partial:
         """Run trials over the images of ``intact``; yield the numbers of some and their (trials, images, classes)."""
         groups = list(self._together(trials))
         held = ([trials[number] for number in numbers] for numbers in groups)
-        with shared_out(self._answers, held, min(self._at_once, len(groups))) as answers:
+        with shared_out(self._answers, held, min(self._at_once, len(groups)), waiting=1) as answers:
             yield zip(groups, answers, strict=True)
 
     def _together(self, trials: Sequence[Mapping[str, Sequence[int]]]) -> Iterator[list[int]]:

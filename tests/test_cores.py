@@ -31,11 +31,13 @@ def test_pieces_are_worked_on_at_the_same_time():
     assert sorted(made(lambda _: meeting.wait(timeout=30), range(4), 2)) == [0, 0, 1, 1]
 
 
-def test_no_more_is_drawn_than_is_needed():
+@pytest.mark.parametrize("waiting", [0, 1])
+def test_no_more_is_drawn_than_is_needed(waiting):
     drawn = []
-    with shared_out(lambda number: number, (drawn.append(number) or number for number in range(9)), 2) as results:
+    work = (drawn.append(number) or number for number in range(9))
+    with shared_out(lambda number: number, work, 2, waiting) as results:
         next(results)
-        assert drawn == [0, 1, 2]
+        assert drawn == [0, 1, 2][: 2 + waiting]
 
 
 def test_a_core_each_while_it_lasts():
