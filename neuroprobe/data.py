@@ -131,7 +131,9 @@ class Images:
         part, size = Part.of(len(loader)), loader.batch_size or 1
         numbers = range(self.count or 0)[part.batches.start * size : part.batches.stop * size]
         start = (part.batches.start, part.batches.start * size)
-        return replace(self, loader=_like(loader, sampler=numbers, batch_size=size), start=start, part=part)
+        return replace(
+            self, loader=_like(loader, sampler=numbers, batch_size=size), start=start, part=part, counts=set()
+        )
 
     def pooled(self, value: Value) -> Value:
         """Return what all processes made of their parts of the images, added up; the value itself, of all images."""
