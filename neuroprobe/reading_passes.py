@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 import torch
@@ -31,7 +31,7 @@ _TOLERANCE = 1e-4  # of a layer's largest value
 _KNOWN_CODE = ("torch.nn.", "torchvision.", "timm.", "neuroprobe.")
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _PRECISIONS = (torch.float32, torch.float64)
-_HOOKED = Lock()  # hooks tell of whatever pass runs the network
+_HOOKED = RLock()  # hooks tell of whatever pass runs the network; a reducer may start one of its own in a pass
 
 
 # told prepared images and who keeps the layers' outputs of this pass, runs the network and returns its output

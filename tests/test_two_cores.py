@@ -11,6 +11,7 @@ from small_networks import SIDE, built, chain
 import neuroprobe
 from neuroprobe.holding import Holder
 from neuroprobe.readout import Rectifier
+from neuroprobe.reducers import Moments
 
 LAYERS = ["layer1.0/relu:0", "layer2.0", "layer3.2"]
 
@@ -83,6 +84,17 @@ def test_images_of_several_sizes(resnet20, photographs, two_cores):
     shared = neuroprobe.record(resnet20, loader, LAYERS)
     torch.set_num_threads(1)
     assert_frame_equal(shared.units, neuroprobe.record(resnet20, loader, LAYERS).units, rtol=1e-3, atol=1e-4)
+
+
+def test_a_reducer_may_measure_in_the_middle_of_a_pass(resnet20, photographs):
+    loader = torch.utils.data.DataLoader([photographs[0][:2, :, :side, :side] for side in (32, 24)], batch_size=None)
+
+    def nested(seen):
+        neuroprobe.record(resnet20, loader, LAYERS[:1])
+        return Moments.of(seen)
+
+    recording = neuroprobe.record(resnet20, loader, LAYERS[:1], reducers={"nested": nested})
+    assert recording.reduced["nested"][LAYERS[0]].count == 4
 
 
 @pytest.mark.usefixtures("two_cores")
