@@ -1,7 +1,8 @@
 """Forward passes that are read: by hooks on the network, or as written down with its normalisation folded.
 
-Folding saves a pass over the map for every batch normalisation. Only networks of known libraries are folded; where that
-does not give the same numbers, or somebody else's hooks want to see the network run, it runs as it stands.
+Folding saves a pass over the map for every batch normalisation and most ReLUs, and what is written down can run on each
+of a processor's cores at once. Only networks of known libraries are folded; where that does not give the same numbers,
+or somebody else's hooks want to see the network run, it runs as it stands.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def reading_passes(prepared: Preparation, sample: Tensor, layers: Sequence[Layer
 
 @dataclass(frozen=True, eq=False)
 class Folded:
-    """A written-down network whose batch normalisations are folded into its convolutions."""
+    """A written-down network whose batch normalisations and ReLUs are folded into its convolutions."""
 
     prepared: Preparation
     layers: Sequence[Layer]
@@ -78,15 +79,17 @@ class Folded:
 
     @classmethod
     def of(cls, prepared: Preparation, sample: Tensor, layers: Sequence[Layer]) -> Folded | None:
-        """Write a network down; None where nothing can be folded, or it could not be told to be the same."""
+        """Write a network down; None where nothing is gained, or it could not be told to be the same."""
         if not _may_be_folded(prepared):
             return None
         images = prepared.unlike(sample)
         own: dict[int, Tensor] = {}  # what the network itself gives, by value
         try:
             tape = write_down(prepared.model, images, layers, own)
-            program = Program.of(tape, [layer.name for layer in layers])
-            steps = scheduled(program.operations, {tape.output}, tape.shapes)
+            names = [layer.name for layer in layers]
+            program = Program.of(tape, names)
+            looked_at = [tape.layers[name] for name in names]
+            steps = scheduled(program.operations, {tape.output}, tape.shapes, looked_at=looked_at)
             folded = cls(prepared, layers, program, steps, images.shape[1:])
             return folded if folded._gives(own, images) else None
         except Exception:  # noqa: BLE001 - what the network raises, it raises again in a pass of its own, explained
@@ -134,7 +137,7 @@ def _may_be_folded(prepared: Preparation) -> bool:
         prepared.may_fold
         and prepared.autocast is None
         and all(f"{type(module).__module__}.".startswith(_KNOWN_CODE) for module in model.modules())
-        and any(isinstance(module, _NORMS) for module in model.modules())
+        and (cores_of(prepared.device) > 1 or any(isinstance(module, _NORMS) for module in model.modules()))
         and all(weight.dtype in _PRECISIONS for weight in model.parameters())
         and not is_watched(model)
     )

@@ -103,8 +103,9 @@ def write_down(model: nn.Module, images: Tensor, layers: Sequence[Layer], own: d
         raise NotReplayableError("an activation function is ablated around it")
     several = images.expand(max(_BATCHES), *images.shape[1:]) if len(images) == 1 else images
     few, more = (several[:number].clone() for number in _BATCHES)
-    of_more = _pass(model, more, layers, own)  # first: what counts passes then grows as the images get fewer
-    return _side_by_side(_pass(model, few, layers), of_more)
+    # more first: what counts passes then grows as the images get fewer
+    of_more, of_few = _passes(model, [(more, own), (few, None)], layers)
+    return _side_by_side(of_few, of_more)
 
 
 def leaves(nested: Any) -> list[Any]:
@@ -135,10 +136,11 @@ def mapped(change: Callable[..., Any], nested: Any, *others: Any) -> Any:
         return change(nested, *others)
     if any(len(other) != len(nested) for other in others):
         raise NotReplayableError("what the network passes on differs in length with the number of images")
-    items = [
-        mapped(change, *pair) if isinstance(pair[0], _NESTS) else change(*pair)
-        for pair in zip(nested, *others, strict=True)
-    ]
+    if others:
+        pairs = zip(nested, *others, strict=True)
+        items = [mapped(change, *pair) if isinstance(pair[0], _NESTS) else change(*pair) for pair in pairs]
+    else:  # the common case, and the quick one
+        items = [mapped(change, item) if isinstance(item, _NESTS) else change(item) for item in nested]
     if hasattr(nested, "_fields"):
         return type(nested)(*items)
     return items if isinstance(nested, list) else tuple(items)
@@ -157,13 +159,13 @@ class _Pass:
 class _Recorder(Mode):
     """While entered, write down every operation that gives tensors."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def begin(self, images: Tensor) -> None:
+        """Begin a pass over images."""
         self.written = _Pass()
         self._tensors: list[Tensor] = []  # by number; kept for the pass, so that no other takes their identity
         self._numbers: dict[int, int] = {}  # identity of a tensor -> its number now
         self._stale: set[int] = set()  # numbers of views of a tensor that was written to
-        self._moving: set[int] = {0}  # numbers of what follows from the images
+        self._moving: set[int] = {self.number(images)}  # numbers of what follows from the images
 
     def number(self, tensor: Tensor) -> int:
         """Give a tensor a number of its own."""
@@ -189,11 +191,11 @@ class _Recorder(Mode):
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         named = kwargs or {}
-        tensors = [leaf for leaf in leaves((args, named)) if isinstance(leaf, Tensor)]
+        tensors = _tensors((args, named))
         versions = [_version(tensor) for tensor in tensors]
         output = function(*args, **named)
         written = [t for t, version in zip(tensors, versions, strict=True) if _version(t) != version]
-        if written or any(isinstance(leaf, Tensor) for leaf in leaves(output)):
+        if written or _tensors(output):
             follows = any(self._numbers.get(id(tensor)) in self._moving for tensor in tensors)
             before = len(self._tensors)
             arguments = mapped(self.value_of, (args, named))
@@ -238,6 +240,10 @@ def _on_a_copy(function: Any, place: int, *args: Any, **named: Any) -> Tensor:
     return copy
 
 
+def _tensors(nested: Any) -> list[Tensor]:
+    return [leaf for leaf in leaves(nested) if isinstance(leaf, Tensor)]
+
+
 def _version(tensor: Tensor) -> int:
     return -1 if tensor.is_inference() else tensor._version  # noqa: SLF001 - nothing public says that a tensor was written
 
@@ -246,14 +252,14 @@ def _share(one: Tensor, other: Tensor) -> bool:
     return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Marker:
     """Told the calls of a pass that is written down, marks the values of layers, and may copy what they hold."""
 
     modules: dict[str, nn.Module]
     layers: dict[Call, list[Layer]]
     recorder: _Recorder
-    own: dict[int, Tensor] | None  # where copies go
+    own: dict[int, Tensor] | None = None  # where copies go
 
     def __call__(self, call: Call, output: Any) -> Any:
         """Mark the layers in a call's output; return it where a tensor of their own was put into it."""
@@ -275,17 +281,25 @@ class _Marker:
         return None if fresh else output
 
 
-def _pass(model: nn.Module, images: Tensor, layers: Sequence[Layer], own: dict[int, Tensor] | None = None) -> _Pass:
+def _passes(
+    model: nn.Module, batches: Sequence[tuple[Tensor, dict[int, Tensor] | None]], layers: Sequence[Layer]
+) -> list[_Pass]:
+    """Run a pass over each batch, and put what the network gives where it is wanted."""
     by_call: dict[Call, list[Layer]] = {}
     for layer in layers:
         by_call.setdefault(layer.call, []).append(layer)
     recorder = _Recorder()
-    recorder.number(images)
-    marker = _Marker(dict(model.named_modules()), by_call, recorder, own)
+    marker = _Marker(dict(model.named_modules()), by_call, recorder)
     watched = {call.module for call in by_call if call.function is None}
     functions = any(call.function for call in by_call)
     with entered(recorder, Watch(model, marker, modules=watched, functions=functions)):
-        output = model(images)
+        return [_pass(model, images, marker, own) for images, own in batches]
+
+
+def _pass(model: nn.Module, images: Tensor, marker: _Marker, own: dict[int, Tensor] | None) -> _Pass:
+    recorder, marker.own = marker.recorder, own
+    recorder.begin(images)
+    output = model(images)
     logits = next((part for _, part in parts_of(output)), None)
     answer = recorder.value_of(logits)
     if logits is None or not isinstance(answer, Value):
