@@ -125,14 +125,14 @@ def run(arguments: argparse.Namespace) -> None:
     indices = pd.DataFrame({"si": classes.units.si, "gosi": tuning.units.gosi})
     report.add("Selectivity against impact", correlations(impact.units, indices, activity),
                "Spearman's rho with the change of the loss; and partial, at equal ranks of mean activity.")  # fmt: skip
+    part = first(sample, arguments.attributed_images)
+    seen = f"Spearman's rho with the change of the loss; from {len(part[0]):,} photographs."
     with report.timed("importance"):
-        importance = pd.concat([attributed(network, alone, of) for of in ("logit", "log_probability")], axis=1)
+        importance = pd.concat([attributed(network, part, of) for of in ("logit", "log_probability")], axis=1)
     report.add("Attribution against exact impact",
-               rank_agreement(importance, impact.units)["spearman"].unstack("method", sort=False),
-               "Spearman's rho with the change of the loss; the same photographs.")  # fmt: skip
+               rank_agreement(importance, impact.units)["spearman"].unstack("method", sort=False), seen)  # fmt: skip
     with report.timed("screen"):
-        report.add("Screens against exact impact", screens(network, alone, impact.units),
-                   "Spearman's rho of estimates from the same photographs with the change of the loss.")  # fmt: skip
+        report.add("Screens against exact impact", screens(network, part, impact.units), seen)
     with report.timed("invariance"):
         report.add(f"Shift-invariance of {halves.layer_names[-1]}", invariance(network, first(some, 500), halves),
                    "Median over units of Pearson's r between responses to still and moved photographs (1 to 4 pixels); "
@@ -164,5 +164,6 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--images", type=int, default=2000, help="for halves and invariance")
     parser.add_argument("--impact-images", type=int, default=10_000)
+    parser.add_argument("--attributed-images", type=int, default=1000, help="for attribution and screens")
     parser.add_argument("--random", type=int, default=199, help="random halves a layer")
     run(parser.parse_args())

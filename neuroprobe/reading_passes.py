@@ -1,8 +1,8 @@
 """Forward passes that are read: by hooks on the network, or as written down with its normalisation folded.
 
-Folding saves a pass over the map for every batch normalisation and most ReLUs, and what is written down can run on each
-of a processor's cores at once. Only networks of known libraries are folded; where that does not give the same numbers,
-or somebody else's hooks want to see the network run, it runs as it stands.
+Folding saves a pass over the map for every batch normalisation, and what is written down can run on each of a
+processor's cores at once. Only networks of known libraries are folded; where that does not give the same numbers, or
+somebody else's hooks want to see the network run, it runs as it stands.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def reading_passes(prepared: Preparation, sample: Tensor, layers: Sequence[Layer
 
 @dataclass(frozen=True, eq=False)
 class Folded:
-    """A written-down network whose batch normalisations and ReLUs are folded into its convolutions."""
+    """A written-down network whose batch normalisations are folded into its convolutions."""
 
     prepared: Preparation
     layers: Sequence[Layer]
@@ -86,10 +86,8 @@ class Folded:
         own: dict[int, Tensor] = {}  # what the network itself gives, by value
         try:
             tape = write_down(prepared.model, images, layers, own)
-            names = [layer.name for layer in layers]
-            program = Program.of(tape, names)
-            looked_at = [tape.layers[name] for name in names]
-            steps = scheduled(program.operations, {tape.output}, tape.shapes, looked_at=looked_at)
+            program = Program.of(tape, [layer.name for layer in layers])
+            steps = scheduled(program.operations, {tape.output}, tape.shapes)
             folded = cls(prepared, layers, program, steps, images.shape[1:])
             return folded if folded._gives(own, images) else None
         except Exception:  # noqa: BLE001 - what the network raises, it raises again in a pass of its own, explained
