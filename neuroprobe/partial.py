@@ -19,7 +19,6 @@ from neuroprobe.holding import Holder
 from neuroprobe.models import left_as_found
 from neuroprobe.preparation import Preparation
 from neuroprobe.replay import Program
-from neuroprobe.saying import say_once
 from neuroprobe.tape import NotReplayableError, write_down
 
 _GOOD_PIECE = 2**24  # bytes of maps that run well together: more trials at once gain nothing
@@ -91,11 +90,20 @@ class Partial:
         }
         self._shared = {value for downstream in self._downstream.values() for value in downstream.shared}
         self._size = Footprint(self._program, images.element_size())
-        self._say_what_is_unread()
         self._check(images, whole)
         self._run(images, [])
         self._tails = self._linear_tails()
         self._at_once, self.most_images = self._what_fits()
+
+    @property
+    def unread(self) -> list[str]:
+        """The layers, those of a trial as one, on which the network's output does not depend."""
+        output = self._program.tape.output
+        return [
+            " and ".join(kind)
+            for kind, downstream in self._downstream.items()
+            if not downstream.affected and output not in downstream.held
+        ]
 
     def intact(self, images: Tensor, keys: Sequence[int]) -> Tensor:
         """Run the network as it is, and keep what its parts share; return its logits.
@@ -162,13 +170,6 @@ class Partial:
             untouched = [copy for logits in parts for copy in logits.split(len(images))[::2]]
             answers = [self._program.logits(values), *untouched]
         self._refuse_others(answers, whole)
-
-    def _say_what_is_unread(self) -> None:
-        for kind, downstream in self._downstream.items():
-            if not downstream.affected and self._program.tape.output not in downstream.held:
-                say_once(
-                    f"the network's output does not depend on {', '.join(kind)}: what is held there changes nothing"
-                )
 
     def _refuse_others(self, answers: Sequence[Tensor], whole: Tensor) -> None:
         """Raise where an answer of the parts is not that of the whole."""

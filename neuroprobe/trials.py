@@ -45,6 +45,7 @@ def run_trials(
     unit_axis: Mapping[str, int] | None = None,
     memory: int | None = None,
     progress: bool = True,
+    by_name: bool = False,
 ) -> list[Layer]:
     """Run the network over the images, intact and with the units of each trial held; return all its layers.
 
@@ -53,7 +54,8 @@ def run_trials(
 
     Raises:
         UnknownLayerError, IndexError: if a trial's layer or unit is not there.
-        ValueError: if the memory does not suffice for one image; if the network gives no logits (images, classes).
+        ValueError: if the memory does not suffice for one image; if the network gives no logits (images, classes); if
+            its output does not depend on layers that were asked for ``by_name`` (on others: that is said).
     """
     _keep_freed_memory()
     with prepared.at_rest():
@@ -64,6 +66,7 @@ def run_trials(
         held = [name for name in targets if any(name in trial for trial in wanted)]
         holder = Holder.measured(holding, prepared, images, held, unit_axis=unit_axis, progress=progress)
         engine = _Engine(prepared, sample, {name: targets[name] for name in held}, wanted, holder, memory)
+        _look_for_unread(engine.unread, by_name)
         total = None if images.count is None else images.count * (1 + len(trials))
         with progress_bar("ablating", total, shown=progress) as bar:
             for batch in cut(images, engine.most_images):
@@ -75,6 +78,14 @@ def run_trials(
                         observer.held(numbers, logits)
                         bar.update(len(numbers) * len(given))
     return found
+
+
+def _look_for_unread(layers: Sequence[str], by_name: bool) -> None:
+    for layer in layers:
+        what = f"the network's output does not depend on {layer}: what is held there changes nothing"
+        if by_name:
+            raise ValueError(f"{what}; leave it out")
+        say_once(what)
 
 
 def _keep_freed_memory() -> None:
@@ -112,6 +123,11 @@ class _Engine:
         except NotReplayableError as why:
             self._fall_back(why)
         self.most_images = self._way.most_images
+
+    @property
+    def unread(self) -> list[str]:
+        """The layers of which it is known that the output does not depend on them."""
+        return self._way.unread if isinstance(self._way, Partial) else []
 
     def intact(self, images: Tensor, keys: Sequence[int]) -> Tensor:
         """Run the network as it is; return its logits."""

@@ -293,20 +293,39 @@ def test_without_one_layer_of_a_chain_the_answer_is_the_same_for_all_images(imag
     assert held.std(0).max() < 1e-7
 
 
+class Aside(nn.Module):
+    """A network with a branch that leads nowhere."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.aside = chain(), nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU())
+
+    def forward(self, images):
+        self.aside(images)
+        return self.body(images)
+
+
 def test_a_layer_that_the_output_does_not_depend_on_is_said(images, caplog):
-    class Aside(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.body, self.aside = chain(), nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU())
-
-        def forward(self, images):
-            self.aside(images)
-            return self.body(images)
-
     say_once.cache_clear()
     intact, held = by_engine(built(Aside), images, [{"aside.1": [0, 1]}])
     assert_close(held, intact, rtol=0, atol=0)
     assert "output does not depend on aside.1: what is held there changes nothing" in caplog.text
+
+
+@pytest.mark.parametrize("layers", ["aside.1", ["body.relu1", "aside.1"]])
+def test_asked_for_by_name_it_is_refused(images, layers, left_alone):
+    model, data = built(Aside), (images, torch.arange(len(images)) % 2)
+    unread = "output does not depend on aside.1: what is held there changes nothing; leave it out"
+    scores = neuroprobe.unit_impact(model, data, preprocess=None, progress=False).units.delta_loss
+    assert float(scores.loc["aside.1"].abs().max()) == 0
+    with left_alone(model):
+        for call, given in (
+            (neuroprobe.unit_impact, layers),
+            (neuroprobe.noise_curves, layers),
+            (neuroprobe.ablation, scores.loc[[layers] if isinstance(layers, str) else layers]),
+        ):
+            with pytest.raises(ValueError, match=unread):
+                call(model, data, given, preprocess=None, progress=False)
 
 
 def test_the_logits_can_be_held(images):

@@ -111,7 +111,8 @@ def ablation(
         a paired bootstrap over images: they speak of this network, not of others trained like it.
 
     Raises:
-        UnknownLayerError, ValueError, TypeError: for input that does not fit; RuntimeError: if the forward pass raises.
+        UnknownLayerError, ValueError, TypeError: for input that does not fit, or scores of layers on which the output
+            does not depend; RuntimeError: if the forward pass raises.
 
     Source: cumulative ablation as in Morcos et al. (2018), halves as in Ukita (2020).
     """
@@ -124,6 +125,7 @@ def ablation(
     found = found_layers(prepared, images, unit_axis)
     scored = scored_units(scores, found, layers)
     how: dict[str, Any] = {"unit_axis": unit_axis, "progress": progress}
+    engine: dict[str, Any] = how | {"memory": memory, "by_name": True}
     strata = np.zeros(len(scored), dtype=np.intp)
     if "matched" in wanted:
         readout = Readout("mean", tokens)
@@ -142,7 +144,7 @@ def ablation(
     }
     used = [layer for layer in found if layer.name in scored.index.unique("layer")]
     passes = [(holding, plan.trials)]
-    return measured(prepared, images, used, plan.sweeps, passes, about, seed=seed, memory=memory, **how)
+    return measured(prepared, images, used, plan.sweeps, passes, about, seed=seed, **engine)
 
 
 def _checked_orders(orders: str | Sequence[str]) -> tuple[Order, ...]:

@@ -79,7 +79,8 @@ def noise_curves(
         network. ``auc`` is the mean height of accuracy over the logarithm of the scale.
 
     Raises:
-        UnknownLayerError, ValueError, TypeError: for input that does not fit; RuntimeError: if the forward pass raises.
+        UnknownLayerError, ValueError, TypeError: for input that does not fit, or layers asked for on which the output
+            does not depend; RuntimeError: if the forward pass raises.
 
     Source: Morcos et al. (2018).
     """
@@ -100,6 +101,7 @@ def noise_curves(
     ]
     about = {"value": "noise", "site": "address", "per_layer": per_layer, "repeats": repeats}
     how: dict[str, Any] = {"unit_axis": unit_axis, "memory": memory, "progress": progress}
+    how["by_name"] = layers is not None
     return measured(prepared, images, used, sweeps, passes, about, seed=seed, **how)
 
 

@@ -100,7 +100,8 @@ def unit_impact(
 
     Raises:
         UnknownLayerError, ValueError, TypeError: for input that does not fit, labels that are missing, a memory too
-            small; FileExistsError: if ``out`` is taken; RuntimeError: if the forward pass raises.
+            small, layers asked for on which the output does not depend; FileExistsError: if ``out`` is taken;
+            RuntimeError: if the forward pass raises.
 
     Source: single units as in Zhou, Sun, Bau and Torralba (2018); values as in Morcos et al. (2018).
     """
@@ -124,7 +125,8 @@ def unit_impact(
     sample = Sample.drawn(sum(layer.units for layer in found), estimates, confirm, seed)
     outcomes = Outcomes(len(sample.exact))
     trials = [{layer: [unit]} for layer, unit in addresses(found)[sample.exact]]
-    run_trials(prepared, images, trials, outcomes, holding=holding, memory=memory, **how)
+    by_name = layers is not None
+    run_trials(prepared, images, trials, outcomes, holding=holding, memory=memory, by_name=by_name, **how)
     outcomes = images.pooled(outcomes)
     signed = [layer.name for layer in found if rectifier.is_signed(layer)]
     table, class_deltas = unit_table(found, signed, correlation, outcomes, sample)
