@@ -18,11 +18,11 @@ from neuroprobe.footprint import Footprint
 from neuroprobe.holding import Holder
 from neuroprobe.models import left_as_found
 from neuroprobe.preparation import Preparation
-from neuroprobe.replay import Program
+from neuroprobe.replay import Downstream, Program
 from neuroprobe.tape import NotReplayableError, write_down
 
 _GOOD_PIECE = 2**24  # bytes of maps that run well together: more trials at once gain nothing
-_ALL_THREADS_KEEP = 1.5  # of what they use: the C library gives each thread blocks of its own
+_ALL_THREADS_KEEP = 2  # times what they use: the C library gives each thread blocks of its own
 _MOST_SOLVED = 64  # trials at once where logits are all that they take
 _TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8}  # of the largest logit, for the check against the network
 _COARSE = 5e-2  # the same in half precision
@@ -91,7 +91,6 @@ class Partial:
         self._shared = {value for downstream in self._downstream.values() for value in downstream.shared}
         self._size = Footprint(self._program, images.element_size())
         self._check(images, whole)
-        self._run(images, [])
         self._tails = self._linear_tails()
         self._at_once, self.most_images = self._what_fits()
 
@@ -164,12 +163,15 @@ class Partial:
 
         One copy is disturbed, between two that must not feel it.
         """
+
+        def disturbed(downstream: Downstream) -> Tensor:
+            return downstream.run(self._values, 3, len(images), _Disturbed())
+
         with _replayable():
-            values = self._program.run(images, self._shared)
-            parts = [downstream.run(values, 3, len(images), _Disturbed()) for downstream in self._downstream.values()]
-            untouched = [copy for logits in parts for copy in logits.split(len(images))[::2]]
-            answers = [self._program.logits(values), *untouched]
-        self._refuse_others(answers, whole)
+            self._run(images, [])
+            with shared_out(disturbed, self._downstream.values(), cores_of(self._prepared.device)) as parts:
+                untouched = [copy for logits in parts for copy in logits.split(len(images))[::2]]
+        self._refuse_others([self._logits, *untouched], whole)
 
     def _refuse_others(self, answers: Sequence[Tensor], whole: Tensor) -> None:
         """Raise where an answer of the parts is not that of the whole."""

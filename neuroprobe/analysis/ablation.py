@@ -103,7 +103,8 @@ def ablation(
         unit_axis: the axis that counts the units, for layers where it is found wrong.
         tokens: which tokens of a token layer are read for mean activity: ``"patch"``, ``"cls"``, ``"all"``.
         dtype: ``torch.bfloat16`` or ``torch.float16`` to run the network in lower precision.
-        memory: bytes that a batch may keep; None for 1 GiB.
+        memory: bytes that the trials over a batch may keep; None for 1 GiB. Passes that only read the network take what
+            ``batch_size`` images take.
 
     Returns:
         An ``Ablation``: ``.curves[layer]`` (or ``"all"``) with loss (nats), accuracy and accuracy by class at each

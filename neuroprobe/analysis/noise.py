@@ -72,7 +72,8 @@ def noise_curves(
         progress: show a bar on a terminal.
         unit_axis: the axis that counts the units, for layers where it is found wrong.
         dtype: ``torch.bfloat16`` or ``torch.float16`` to run the network in lower precision.
-        memory: bytes that a batch may keep; None for 1 GiB.
+        memory: bytes that the trials over a batch may keep; None for 1 GiB. Passes that only read the network take what
+            ``batch_size`` images take.
 
     Returns:
         An ``Ablation`` with ``scale`` in place of ``fraction`` and ``noise`` as its one order; scale 0 is the intact

@@ -14,7 +14,7 @@ from neuroprobe.analysis.presentation import Presentation, Run
 from neuroprobe.analysis.tuning import PRESETS, Rules, unit_columns
 from neuroprobe.data import suggested_batch
 from neuroprobe.distributed import together
-from neuroprobe.models import unwrap
+from neuroprobe.models import random_state_kept, unwrap
 from neuroprobe.networks.expected import expected_input, image_shape
 from neuroprobe.preparation import Preparation, Preprocess, prepare
 from neuroprobe.provenance import made_from
@@ -135,7 +135,7 @@ def orientation(
     controls = None if compared is None else _control_table(run, compared, rules, signed)
     thresholds = _thresholds(run.names, None if control == "shuffled" else controls)
     units["tuned"] = _verdicts(units, thresholds)
-    with prepared.at_rest():  # a user's own are drawn again for it, and may draw random numbers
+    with random_state_kept(prepared.device):  # a user's own are drawn again for it, and may draw random numbers
         description = shown.describe()
     meta = made_from(prepared.model, run.layers) | {
         "stimuli": description,

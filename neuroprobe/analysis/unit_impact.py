@@ -76,7 +76,8 @@ def unit_impact(
             along each unit's way. On ResNet20 8 rank the units of early layers with rho
             0.8 to 0.95 where 1 does with 0.2 to 0.9 (`benchmarks/results`).
         confirm: how many units a screen runs exactly; as many again are drawn at random for the sample.
-        memory: bytes that a batch may keep; None for 1 GiB.
+        memory: bytes that the trials over a batch may keep; None for 1 GiB. Passes that only read the network take what
+            ``batch_size`` images take.
         out: where to save the result when it is whole.
         seed: of what is drawn: donors, noise, the sample.
         site: ``"address"`` or ``"post_norm"``: hold the layer's output or that of the normalisation after it.
