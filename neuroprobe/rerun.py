@@ -21,6 +21,7 @@ class Rerun:
     """Runs the whole network once for each trial: right for any network, and slow."""
 
     most_images = sys.maxsize  # it keeps nothing beside a plain pass
+    unread: Sequence[str] = ()  # layers on which the output does not depend: it cannot tell
 
     def __init__(self, prepared: Preparation, layers: Mapping[str, Layer], holder: Holder) -> None:
         self._prepared, self._layers, self._holder = prepared, layers, holder

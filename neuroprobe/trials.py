@@ -125,9 +125,9 @@ class _Engine:
         self.most_images = self._way.most_images
 
     @property
-    def unread(self) -> list[str]:
+    def unread(self) -> Sequence[str]:
         """The layers of which it is known that the output does not depend on them."""
-        return self._way.unread if isinstance(self._way, Partial) else []
+        return self._way.unread
 
     def intact(self, images: Tensor, keys: Sequence[int]) -> Tensor:
         """Run the network as it is; return its logits."""
