@@ -1,8 +1,8 @@
 """Forward passes that are read: by hooks on the network, or as written down with its normalisation folded.
 
-Folding saves a pass over the map for every batch normalisation, and what is written down can run on each of a
-processor's cores at once. Only networks of known libraries are folded; where that does not give the same numbers, or
-somebody else's hooks want to see the network run, it runs as it stands.
+Folding saves a pass over the map for every batch normalisation and most ReLUs, and what is written down can run on each
+of a processor's cores at once. Only networks of known libraries are folded; where that does not give the same numbers,
+or somebody else's hooks want to see the network run, it runs as it stands.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ class Folded:
         try:
             tape = write_down(prepared.model, images, layers, own)
             program = Program.of(tape, [layer.name for layer in layers])
-            steps = scheduled(program.operations, {tape.output}, tape.shapes)
+            looked_at = [tape.layers[layer.name] for layer in layers]
+            steps = scheduled(program.operations, {tape.output}, tape.shapes, looked_at=looked_at)
             folded = cls(prepared, layers, program, steps, images.shape[1:])
             return folded if folded._gives(own, images) else None
         except Exception:  # noqa: BLE001 - what the network raises, it raises again in a pass of its own, explained

@@ -163,7 +163,8 @@ class Downstream:
 
     @cached_property
     def _steps(self) -> list[Step]:
-        return scheduled(self.operations, {self.program.tape.output}, self.program.tape.shapes, self._led)
+        tape = self.program.tape
+        return scheduled(self.operations, {tape.output}, tape.shapes, given=self._led, looked_at=self.held)
 
     def _outside(self, operations: Sequence[Operation]) -> set[int]:
         """Return the values that operations take from outside, and the output where none of them makes it."""

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from neuroprobe.calls import function_name
+from neuroprobe.fusing import fused
 from neuroprobe.tape import Operation, Size, Value, leaves, mapped
 
 # their output is memory of its own, never a view of an input
 _FRESH = {
     "conv1d", "conv2d", "conv3d", "linear", "batch_norm", "layer_norm", "group_norm", "add", "mul",
-    "relu", "relu6", "hardtanh", "silu", "hardswish", "gelu", "leaky_relu", "elu",
+    "relu", "relu6", "rectified_conv2d", "hardtanh", "silu", "hardswish", "gelu", "leaky_relu", "elu",
 }  # fmt: skip
 
 
@@ -59,11 +60,13 @@ def scheduled(
     kept: Collection[int],
     shapes: Mapping[int, tuple[int | Size, ...]],
     given: Collection[int] = (),
+    looked_at: Collection[int] = (),
 ) -> list[Step]:
     """Make operations ready for a run whose values are let go of after their last use, but for those kept.
 
-    What is ``given`` from outside for this run alone may be written over too.
+    What is ``given`` from outside for this run alone may be written over too; what is ``looked_at`` is made.
     """
+    operations = fused(operations, {*kept, *looked_at}, shapes)
     last = last_uses(operations)
     readers = Counter(value for operation in operations for value in operation.reads)
     fresh = {*given, *(value for operation in operations if _is_fresh(operation) for value in operation.writes)}
