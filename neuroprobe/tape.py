@@ -136,11 +136,8 @@ def mapped(change: Callable[..., Any], nested: Any, *others: Any) -> Any:
         return change(nested, *others)
     if any(len(other) != len(nested) for other in others):
         raise NotReplayableError("what the network passes on differs in length with the number of images")
-    if others:
-        pairs = zip(nested, *others, strict=True)
-        items = [mapped(change, *pair) if isinstance(pair[0], _NESTS) else change(*pair) for pair in pairs]
-    else:  # the common case, and the quick one
-        items = [mapped(change, item) if isinstance(item, _NESTS) else change(item) for item in nested]
+    pairs = zip(nested, *others, strict=True)
+    items = [mapped(change, *pair) if isinstance(pair[0], _NESTS) else change(*pair) for pair in pairs]
     if hasattr(nested, "_fields"):
         return type(nested)(*items)
     return items if isinstance(nested, list) else tuple(items)
@@ -297,8 +294,9 @@ def _passes(
 
 
 def _pass(model: nn.Module, images: Tensor, marker: _Marker, own: dict[int, Tensor] | None) -> _Pass:
-    recorder, marker.own = marker.recorder, own
+    recorder = marker.recorder
     recorder.begin(images)
+    marker.own = own
     output = model(images)
     logits = next((part for _, part in parts_of(output)), None)
     answer = recorder.value_of(logits)

@@ -126,7 +126,6 @@ def ablation(
     found = found_layers(prepared, images, unit_axis)
     scored = scored_units(scores, found, layers)
     how: dict[str, Any] = {"unit_axis": unit_axis, "progress": progress}
-    engine: dict[str, Any] = how | {"memory": memory, "by_name": True}
     strata = np.zeros(len(scored), dtype=np.intp)
     if "matched" in wanted:
         readout = Readout("mean", tokens)
@@ -145,7 +144,8 @@ def ablation(
     }
     used = [layer for layer in found if layer.name in scored.index.unique("layer")]
     passes = [(holding, plan.trials)]
-    return measured(prepared, images, used, plan.sweeps, passes, about, seed=seed, **engine)
+    how |= {"memory": memory, "by_name": True}
+    return measured(prepared, images, used, plan.sweeps, passes, about, seed=seed, **how)
 
 
 def _checked_orders(orders: str | Sequence[str]) -> tuple[Order, ...]:

@@ -101,8 +101,8 @@ def noise_curves(
         for scale in levels[1:]
     ]
     about = {"value": "noise", "site": "address", "per_layer": per_layer, "repeats": repeats}
-    how: dict[str, Any] = {"unit_axis": unit_axis, "memory": memory, "progress": progress}
-    how["by_name"] = layers is not None
+    by_name = layers is not None
+    how: dict[str, Any] = {"unit_axis": unit_axis, "memory": memory, "progress": progress, "by_name": by_name}
     return measured(prepared, images, used, sweeps, passes, about, seed=seed, **how)
 
 
