@@ -124,7 +124,7 @@ def _defaults(found: Sequence[Layer]) -> list[Layer]:
     if not chosen:
         raise ValueError(
             "the default layers are the outputs of non-linearities (ReLU, GELU, ...), and this network has none that "
-            f"could be found: name layers= yourself, out of {_listing([layer.name for layer in found])}"
+            f"could be found: name layers= yourself; its layers are {_listing([layer.name for layer in found])}"
         )
     return chosen
 

@@ -239,16 +239,20 @@ def _as_dataset(data: Any, shape: tuple[int, int, int] | None) -> Dataset[Any]:
         images = torch.as_tensor(data[0])
         check_axes(images)
         return _Tensors(images, checked_labels(data[1], len(images)))
-    if isinstance(data, Dataset) or (hasattr(data, "__getitem__") and hasattr(data, "__len__")):
+    if isinstance(data, Dataset) or (hasattr(data, "__getitem__") and hasattr(data, "__len__") and not _are_sets(data)):
         return data
-    raise TypeError(
-        f"data must be images, (images, labels), a Dataset, a DataLoader or a folder; {type(data).__name__} came"
-    )
+    came = f"{type(data).__name__} of {len(data)}" if isinstance(data, tuple | list) else type(data).__name__
+    raise TypeError(f"data must be images, (images, labels), a Dataset, a DataLoader or a folder; {came} came")
 
 
 def _are_images_and_labels(first: Any, second: Any) -> bool:
     """Whether two things are such, even if the images lack an axis, and not two items of a data set."""
     return isinstance(first, Tensor | np.ndarray) and (first.ndim == 4 or np.ndim(second) < 2)
+
+
+def _are_sets(data: Any) -> bool:
+    """Whether several things come in a tuple, the first of them many images, and not one item after the other."""
+    return isinstance(data, tuple | list) and any(getattr(first, "ndim", 0) == 4 for first in data[:1])
 
 
 def _batch_size(dataset: Any, shape: tuple[int, int, int] | None) -> int:

@@ -20,7 +20,7 @@ def photographs_in(path: Path, shape: tuple[int, int, int] | None) -> ImageFolde
 
     Raises:
         FileNotFoundError: if the folder, or a class's photographs, are not there.
-        ValueError: if its sub-folders are no classes, but whole sets.
+        ValueError: if its sub-folders are no classes, but whole sets; once it is read, if a photograph is broken.
     """
     from torchvision.datasets import ImageFolder
 
@@ -29,13 +29,22 @@ def photographs_in(path: Path, shape: tuple[int, int, int] | None) -> ImageFolde
     if not path.is_dir():
         raise FileNotFoundError(f"{wanted}; there is no folder {path}")
     try:
-        photographs = ImageFolder(str(path), transform=to_tensor(shape))
+        photographs = ImageFolder(str(path), transform=to_tensor(shape), loader=_opened)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{wanted}; {path}: {error}") from error
     if len(photographs.classes) > 1 and _SPLITS.issuperset(photographs.classes):
         splits = " and ".join(f"{name}/" for name in photographs.classes)
         raise ValueError(f"{wanted}; {path} holds {splits}, which are no classes: give one of them")
     return photographs
+
+
+def _opened(path: str) -> Any:
+    from torchvision.datasets.folder import pil_loader
+
+    try:
+        return pil_loader(path)
+    except OSError as error:  # which need not say of what
+        raise ValueError(f"{path} cannot be read as a photograph ({error}): mend it or take it out") from error
 
 
 def to_tensor(shape: tuple[int, int, int] | None) -> Callable[[Any], Tensor]:

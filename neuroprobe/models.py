@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -26,10 +27,7 @@ def unwrap(model: nn.Module) -> nn.Module:
     if hasattr(model, "_orig_mod"):  # what torch.compile returns
         return unwrap(model._orig_mod)  # type: ignore[arg-type]  # noqa: SLF001 - there is no public way in
     if not isinstance(model, nn.Module):
-        raise TypeError(
-            f"a torch.nn.Module is wanted; {type(model).__name__} came (an exported program or a path?): pass the "
-            "nn.Module itself, or neuroprobe.load_network(...)"
-        )
+        raise TypeError(f"a torch.nn.Module is wanted; {_instead(model)}")
     for path, module in model.named_modules():
         if how := _closed(module):
             which = path or type(model).__name__
@@ -42,6 +40,15 @@ def unwrap(model: nn.Module) -> nn.Module:
             f"{type(model).__name__} has lazy parameters that no input has shaped yet: run one forward pass first"
         )
     return model
+
+
+def _instead(model: object) -> str:
+    """Say what came in a network's place, and what to do."""
+    if isinstance(model, type) or inspect.isroutine(model):
+        name = getattr(model, "__qualname__", model)
+        return f"{name} came, which makes something when it is called: pass what it makes, as in {name}(...)"
+    kind = type(model).__name__
+    return f"{kind} came (an exported program or a path?): pass the nn.Module itself, or neuroprobe.load_network(...)"
 
 
 def _closed(module: nn.Module) -> str:

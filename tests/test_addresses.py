@@ -371,7 +371,7 @@ def test_no_layers_is_an_error(cnn7_layers):
 
 def test_a_network_without_a_non_linearity_has_no_defaults():
     found = dry_run(nn.Sequential(conv(), linear()), 8)
-    with pytest.raises(ValueError, match=r"this network has none .* out of 0, 1\.0, 1\.1"):
+    with pytest.raises(ValueError, match=r"this network has none .* its layers are 0, 1\.0, 1\.1"):
         choose(found, None)
 
 

@@ -194,6 +194,15 @@ def test_an_empty_class_folder(folder):
         read(folder)
 
 
+@pytest.mark.parametrize("cut", [0.5, 0.0])
+def test_a_broken_photograph_is_named(folder, cut):
+    broken = folder / "cat" / "b.png"
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[: int(cut * len(whole))])
+    with pytest.raises(ValueError, match=rf"{broken} cannot be read as a photograph .*: mend it or take it out"):
+        read(folder, shape=(3, 8, 8))
+
+
 # Bad images
 
 
@@ -366,6 +375,11 @@ def test_items_are_taken_alone():
 def test_items_of_three_are_told_from_images_and_labels():
     with pytest.raises(TypeError, match=r"images or \(images, labels\); list of 3 came"):
         list(open_images(TensorDataset(grey(2), grey(2), grey(2))))
+
+
+def test_more_than_images_and_labels():
+    with pytest.raises(TypeError, match=r"\(images, labels\), a Dataset, .*; tuple of 3 came"):
+        open_images((grey(2), torch.arange(2), torch.arange(2)))
 
 
 def test_photographs_that_are_no_tensors_yet():

@@ -46,9 +46,16 @@ def test_scripted_networks_are_refused(make, inside):
         neuroprobe.layers(network, 6)
 
 
-@pytest.mark.parametrize("model", ["cnn7", None, {}, small])
+@pytest.mark.parametrize("model", ["cnn7", None, {}])
 def test_what_is_no_module_is_refused(model):
     with pytest.raises(TypeError, match=rf"a torch\.nn\.Module is wanted; {type(model).__name__} came"):
+        neuroprobe.layers(model, 6)
+
+
+@pytest.mark.parametrize("model", [small, nn.ReLU])
+def test_what_makes_a_network_is_to_be_called(model):
+    name = model.__name__
+    with pytest.raises(TypeError, match=rf"is wanted; {name} came, .*: pass what it makes, as in {name}\(\.\.\.\)"):
         neuroprobe.layers(model, 6)
 
 

@@ -334,7 +334,7 @@ def test_an_unknown_size_is_asked_for():
 
 
 def test_a_network_without_a_non_linearity_asks_for_layers():
-    with pytest.raises(ValueError, match="name layers= yourself, out of 0"):
+    with pytest.raises(ValueError, match="name layers= yourself; its layers are 0"):
         measure(nn.Sequential(nn.Conv2d(1, 2, 3)))
 
 
