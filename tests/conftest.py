@@ -41,6 +41,22 @@ def pytest_cmdline_main(config):
 
 def pytest_configure():
     signal.signal(signal.SIGINT, signal.default_int_handler)  # as it is not in the background
+    _keep_operations()
+
+
+def _keep_operations():
+    """Keep every operation that TorchScript knows, by its place in memory: torch.compile replaces some.
+
+    A module that comes to lie in such a place can then not be scripted any more.
+    """
+    builtins, kept = torch.jit._builtins, []
+    register = builtins._register_builtin
+
+    def registered(operation, name):
+        kept.append(operation)
+        register(operation, name)
+
+    builtins._register_builtin = registered
 
 
 @pytest.fixture(scope="session")
