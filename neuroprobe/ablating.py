@@ -32,6 +32,7 @@ def ablate(
     per_position: bool = False,
     scale: float = 1.0,
     seed: int = 0,
+    input_size: int | tuple[int, ...] | None = None,
     preprocess: Literal["auto"] | Preprocess | None = "auto",
     batch_size: int | None = None,
     progress: bool = True,
@@ -62,6 +63,8 @@ def ablate(
         per_position: the mean of each place of the map, in place of one a unit.
         scale: of the noise, in standard deviations of the unit over images and places.
         seed: of the donors and of the noise.
+        input_size: side, (H, W) or (C, H, W) in pixels, that photographs of a folder are scaled and cut to; None for
+            the network's own where that is known, else they stay as they are.
         preprocess: of ``data``: ``"auto"`` for the network's own normalisation, None, or a function of images.
         batch_size: of ``data``; None for one that suits the image size.
         progress: show a bar on a terminal while ``data`` are read.
@@ -79,7 +82,7 @@ def ablate(
         if data is None:
             raise ValueError(f"value={value!r} is measured from images: pass data=")
         prepared = prepare(model, preprocess=preprocess)
-        ablation.measure(prepared, prepared.open(data, batch_size=batch_size), progress=progress)
+        ablation.measure(prepared, prepared.open(data, batch_size=batch_size, input_size=input_size), progress=progress)
     noted = before_each_pass(model, ablation.note_images) if holding.draws else nullcontext()
     known = altered(model, [wanted, vars(holding), data if holding.needs_data else None])
     with entered(at_first_pass(model, ablation.find), noted, Watch(model, ablation.see, held=ablation.taps), known):

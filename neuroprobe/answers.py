@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from neuroprobe.parts import part_at, parts_of
+from neuroprobe.saying import say_once
 
 
 def logits_of(output: Any, *, fewest: int = 2) -> Tensor:
@@ -37,3 +39,13 @@ def labels_among(logits: Tensor, labels: Tensor | None, *, who: str, otherwise: 
             f"labels must be below the network's number of outputs, {logits.shape[1]}; {int(labels.max())} came{advice}"
         )
     return labels.to(logits.device)
+
+
+def compare_classes(named: Sequence[str] | None, logits: Tensor) -> None:
+    """Say once where data name another number of classes than there are logits (images, classes): are they the same?"""
+    if named is not None and len(named) != logits.shape[1]:
+        some = ", ".join(named[:3]) + (", ..." if len(named) > 3 else "")
+        say_once(
+            f"the data name {len(named)} classes ({some}) and the network has {logits.shape[1]} outputs: labels count "
+            "as outputs by number, from 0 in the order of the classes' names; is that how the network was trained?"
+        )

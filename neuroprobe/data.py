@@ -27,13 +27,19 @@ from torch.utils.data import (
 
 from neuroprobe.checks import check_axes, check_images, checked_labels
 from neuroprobe.distributed import ALL, Part, agree, look_out, processes
+from neuroprobe.fingerprints import are_landmarks, fingerprints, is_known
 from neuroprobe.image_folder import photographs_in
 
 Value = TypeVar("Value")
 Data = Tensor | tuple[Tensor, Tensor] | Dataset[Any] | DataLoader[Any] | str | Path
 _BATCH_PIXELS = 2**20  # a batch of this many pixels keeps two cores busy and the maps of wide networks within 1 GB
+_BYTES_A_PIXEL = 2**11  # of maps that wide networks hold at once, and of blocks that the C library keeps
 _MOST_IMAGES = 256
 _GLIMPSED = 16  # images
+_ALIKE = (
+    "what is measured in several passes wants the same images in each, in the same order, as a Dataset without random "
+    "changes gives them; keep them in one if they come from a stream"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +72,7 @@ class Images:
     part: Part = ALL  # that falls to this of several processes
     shape: tuple[int, int, int] | None = None  # (C, H, W) that photographs of a folder are brought to
     counts: set[int] = field(default_factory=set)  # of images, in the passes so far
+    known: dict[int, tuple[float, int | None]] = field(default_factory=dict)  # some: number -> fingerprint and label
 
     def __iter__(self) -> Iterator[Batch]:
         skipped, first = self.start
@@ -77,17 +84,26 @@ class Images:
                 labels = checked_labels(labels, len(images))
             if not len(images):
                 continue
-            yield Batch(images, labels, torch.arange(first, first + len(images)), drawn)
+            batch = Batch(images, labels, torch.arange(first, first + len(images)), drawn)
+            self._know_again(batch)
+            yield batch
             first += len(images)
         if first == 0:
             raise ValueError("the data hold no images: at least one is needed")
         self.counts.add(first)
         if len(self.counts) > 1:
             few, many = min(self.counts), max(self.counts)
-            raise ValueError(
-                f"the data hold {many} images in one pass and {few} in another: what is measured in several passes "
-                "wants the same images in each, as a Dataset gives them; keep them in one if they come from a stream"
-            )
+            raise ValueError(f"the data hold {many} images in one pass and {few} in another: {_ALIKE}")
+
+    def _know_again(self, batch: Batch) -> None:
+        """Raise where an image or its label was another in an earlier pass, as some show."""
+        for place in are_landmarks(batch.numbers).nonzero().flatten().tolist():
+            number, image = int(batch.numbers[place]), batch.images[place]
+            label = None if batch.labels is None else int(batch.labels[place])
+            known, labelled = self.known.setdefault(number, (float(fingerprints(image[None])), label))
+            if label != labelled or not is_known(image, known):
+                what = "image" if label == labelled else "label of image"
+                raise ValueError(f"the {what} {number} is not the same in two passes over the data: {_ALIKE}")
 
     @property
     def count(self) -> int | None:
@@ -158,14 +174,20 @@ class _Rest(Sampler[Any]):
 
 
 def open_images(
-    data: Data, *, batch_size: int | None = None, shape: tuple[int, int, int] | None = None, any_range: bool = False
+    data: Data,
+    *,
+    batch_size: int | None = None,
+    memory: int | None = None,
+    shape: tuple[int, int, int] | None = None,
+    any_range: bool = False,
 ) -> Images:
     """Open a user's images for reading in batches.
 
     Args:
         data: images (N, C, H, W), or (images, labels); a Dataset of images or (image, label); a DataLoader, read as it
             is but not shuffled; a folder in ImageFolder layout, one sub-folder a class.
-        batch_size: None for one that suits the image size.
+        batch_size: None for one that suits the image size and the memory.
+        memory: bytes that a batch may keep; None for about 1 GiB.
         shape: (C, H, W) that the network expects. Photographs of a folder that differ are scaled on their shorter side
             and cut to their centre.
         any_range: allow values outside [0, 1].
@@ -181,7 +203,7 @@ def open_images(
         return Images(data, any_range, _class_names(data.dataset), "DataLoader")
     dataset = _as_dataset(data, shape)
     collate = _as_taken if isinstance(dataset, _Tensors) else _collated
-    loader = DataLoader(dataset, batch_size or _batch_size(dataset, shape), collate_fn=collate)
+    loader = DataLoader(dataset, batch_size or _batch_size(dataset, shape, memory), collate_fn=collate)
     brought_to = shape if isinstance(data, str | Path) else None
     return Images(loader, any_range, _class_names(dataset), _source(data), shape=brought_to)
 
@@ -193,9 +215,10 @@ class _Tensors(TensorDataset):
         return tuple(tensor[numbers] for tensor in self.tensors)
 
 
-def suggested_batch(height: int, width: int) -> int:
-    """Return how many images of a size make a good batch."""
-    return max(1, min(_MOST_IMAGES, _BATCH_PIXELS // (height * width)))
+def suggested_batch(height: int, width: int, memory: int | None = None) -> int:
+    """Return how many images of a size make a good batch, of which few suit a small memory (bytes)."""
+    pixels = _BATCH_PIXELS if memory is None else min(_BATCH_PIXELS, memory // _BYTES_A_PIXEL)
+    return max(1, min(_MOST_IMAGES, pixels // (height * width)))
 
 
 def cut(batches: Iterable[Batch], most: int) -> Iterator[Batch]:
@@ -255,10 +278,10 @@ def _are_sets(data: Any) -> bool:
     return isinstance(data, tuple | list) and any(getattr(first, "ndim", 0) == 4 for first in data[:1])
 
 
-def _batch_size(dataset: Any, shape: tuple[int, int, int] | None) -> int:
-    if isinstance(dataset, TensorDataset) and dataset.tensors[0].ndim == 4:
-        return suggested_batch(*dataset.tensors[0].shape[2:])
-    return suggested_batch(*(shape or (3, 224, 224))[1:])
+def _batch_size(dataset: Any, shape: tuple[int, int, int] | None, memory: int | None) -> int:
+    alike = isinstance(dataset, TensorDataset) and dataset.tensors[0].ndim == 4
+    height, width = dataset.tensors[0].shape[2:] if alike else (shape or (3, 224, 224))[1:]
+    return suggested_batch(height, width, memory)
 
 
 def _as_taken(batch: Any) -> Any:

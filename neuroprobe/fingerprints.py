@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, from_numpy
 
-from neuroprobe.data import Batch
+if TYPE_CHECKING:
+    from neuroprobe.data import Batch
 
 _SAME = 1e-4  # of an image's norm; what differs in more than rounding lies within by chance once in a thousand
 
@@ -43,6 +45,11 @@ def is_known(image: Tensor, fingerprint: float) -> bool:
     """Whether an image (C, H, W) is the one that had a fingerprint."""
     off = abs(float(fingerprints(image[None])) - fingerprint)
     return off <= _SAME * float(image.float().norm())
+
+
+def are_landmarks(numbers: Tensor) -> Tensor:
+    """Tell of images, by number, whether data are known again by them: 0, 1, 2, 4, 8, ..., few of however many."""
+    return (numbers & (numbers - 1)) == 0
 
 
 @lru_cache(maxsize=4)

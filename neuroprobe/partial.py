@@ -22,7 +22,7 @@ from neuroprobe.replay import Downstream, Program
 from neuroprobe.tape import NotReplayableError, write_down
 
 _GOOD_PIECE = 2**24  # bytes of maps that run well together: more trials at once gain nothing
-_ALL_THREADS_KEEP = 2  # times what they use: the C library gives each thread blocks of its own
+_KEPT = 2  # times what is used: the C library keeps blocks that were freed, for each thread its own
 _MOST_SOLVED = 64  # trials at once where logits are all that they take
 _TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8}  # of the largest logit, for the check against the network
 _COARSE = 5e-2  # the same in half precision
@@ -191,13 +191,11 @@ class Partial:
 
     def _what_fits(self) -> tuple[int, int]:
         """Return how many pieces may be worked on at once, and over how many images."""
-        size, kept = self._size, self._size.of(self._shared)
+        size = self._size
         peaks = [size.peak(downstream.operations, downstream.copied) for downstream in self._downstream.values()]
         whole, largest = size.peak(self._program.operations, self._shared), max(peaks, default=0)
         for at_once in range(cores_of(self._prepared.device), 0, -1):
-            need = max(whole, kept + largest, 1)
-            if at_once > 1:  # what one thread has freed is of no use to another
-                need = round(_ALL_THREADS_KEEP * (whole + at_once * largest))
+            need = max(1, _KEPT * (whole + at_once * largest))
             if need <= self._memory:
                 return at_once, self._memory // need
         raise ValueError(

@@ -44,12 +44,17 @@ class Preparation:
     may_fold: bool = True  # False: the network runs as it stands, even where it could be written down quicker
 
     def open(
-        self, data: Data, *, batch_size: int | None = None, input_size: int | tuple[int, ...] | None = None
+        self,
+        data: Data,
+        *,
+        batch_size: int | None = None,
+        memory: int | None = None,
+        input_size: int | tuple[int, ...] | None = None,
     ) -> Images:
         """Open a user's images for this network; photographs of a folder are brought to its size, or the one given."""
         known = input_size is not None or self.expected is not None
         shape = image_shape(input_size, self.expected, self.model) if known else None
-        return open_images(data, batch_size=batch_size, shape=shape, any_range=self.any_range)
+        return open_images(data, batch_size=batch_size, memory=memory, shape=shape, any_range=self.any_range)
 
     @contextmanager
     def at_rest(self) -> Iterator[None]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from neuroprobe.ablating import named_units, resolved
 from neuroprobe.addresses import Layer
+from neuroprobe.answers import compare_classes
 from neuroprobe.data import Batch, Images, cut
 from neuroprobe.holding import Holder, Holding, image_keys
 from neuroprobe.partial import Partial
@@ -71,11 +72,13 @@ def run_trials(
         with progress_bar("ablating", total, shown=progress) as bar:
             for batch in cut(images, engine.most_images):
                 given = prepared.prepared(batch.images)
-                observer.intact(batch, engine.intact(given, image_keys(given) if holding.draws else []))
+                logits = engine.intact(given, image_keys(given) if holding.draws else [])
+                compare_classes(images.classes, logits)
+                observer.intact(batch, logits)
                 bar.update(len(given))
                 with engine.held(wanted) as held_together:
-                    for numbers, logits in held_together:
-                        observer.held(numbers, logits)
+                    for numbers, answers in held_together:
+                        observer.held(numbers, answers)
                         bar.update(len(numbers) * len(given))
     return found
 

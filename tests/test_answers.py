@@ -1,9 +1,12 @@
 """Logits out of what networks return, and labels that fit them."""
 
+import logging
+
 import pytest
 import torch
 
-from neuroprobe.answers import labels_among, logits_of
+from neuroprobe.answers import compare_classes, labels_among, logits_of
+from neuroprobe.saying import say_once
 
 
 def test_logits_are_the_first_part_of_an_output():
@@ -38,3 +41,15 @@ def test_labels_must_be_there_and_have_a_logit():
         labels_among(logits, None, who="loss needs", otherwise="or do without")
     with pytest.raises(ValueError, match="below the network's number of outputs, 4; 7 came"):
         labels_among(logits, torch.tensor([0, 7, 1]), who="loss needs")
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [(None, ""), (("cat", "dog"), ""), (("cat",), r"1 classes (cat) and the network has 2 outputs: labels count")],
+)
+def test_other_classes_than_outputs_are_told(caplog, named, said):
+    say_once.cache_clear()
+    with caplog.at_level(logging.WARNING, "neuroprobe"):
+        compare_classes(named, torch.zeros(3, 2))
+    assert said in caplog.text
+    assert bool(said) == bool(caplog.text)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, SubsetRandomSampler, TensorDataset
 
 from neuroprobe.data import open_images, suggested_batch
 
@@ -114,6 +114,11 @@ def test_empty_batches_between_others_are_passed_over():
 def test_a_batch_suits_the_image_size():
     assert suggested_batch(32, 32) > suggested_batch(224, 224) > suggested_batch(5000, 5000) == 1
     assert suggested_batch(1, 1) == suggested_batch(2, 2)  # there is a most
+
+
+def test_a_batch_suits_the_memory():
+    none, little, much = (suggested_batch(224, 224, memory=memory) for memory in (0, 2**28, 2**40))
+    assert none == 1 < little < much == suggested_batch(224, 224)
 
 
 # Folders
@@ -393,9 +398,40 @@ def test_a_stream_that_ends_sooner_each_time():
 
         def __iter__(self):
             self.left -= 1
-            yield from torch.rand(self.left, 1, 2, 2)
+            yield from torch.ones(self.left, 1, 2, 2)
 
     images = open_images(DataLoader(Ending(), 2))
     list(images)
     with pytest.raises(ValueError, match="the data hold 4 images in one pass and 3 in another"):
+        list(images)
+
+
+class Turning(Dataset):
+    """Gives other images, or other labels, in each pass."""
+
+    def __init__(self, what, count=6):
+        self.what, self.count, self.reads = what, count, 0
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, number):
+        passes, self.reads = divmod(self.reads, self.count)[0], self.reads + 1
+        image, label = (number + passes * (self.what == wanted) for wanted in ("image", "label"))
+        return torch.full((3, 4, 4), image % self.count / 10), label % 2
+
+
+@pytest.mark.parametrize("what", ["image", "label"])
+def test_data_that_differ_from_pass_to_pass(what):
+    images = open_images(Turning(what))
+    list(images)
+    with pytest.raises(ValueError, match=rf"{what}.* 0 is not the same in two passes over the data: .* same order"):
+        list(images)
+
+
+def test_a_sampler_that_draws_another_order_each_time():
+    torch.manual_seed(0)
+    images = open_images(DataLoader(TensorDataset(torch.rand(20, 3, 4, 4)), 5, sampler=SubsetRandomSampler(range(20))))
+    list(images)
+    with pytest.raises(ValueError, match=r"image \d+ is not the same in two passes"):
         list(images)

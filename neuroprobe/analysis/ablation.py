@@ -97,14 +97,13 @@ def ablation(
         input_size: side, (H, W) or (C, H, W) in pixels, that a folder's photographs are scaled and cut to; None for
             the network's own where that is known, else they stay as they are.
         preprocess: ``"auto"`` for the network's own normalisation, None, or a function of images.
-        batch_size: None for one that suits the image size.
+        batch_size: None for one that suits the image size and ``memory``.
         device: None for the network's own.
         progress: show a bar on a terminal.
         unit_axis: the axis that counts the units, for layers where it is found wrong.
         tokens: which tokens of a token layer are read for mean activity: ``"patch"``, ``"cls"``, ``"all"``.
         dtype: ``torch.bfloat16`` or ``torch.float16`` to run the network in lower precision.
-        memory: bytes that the trials over a batch may keep; None for 1 GiB. Passes that only read the network take what
-            ``batch_size`` images take.
+        memory: bytes that a batch may keep; None for 1 GiB. Trials are cut to it whatever ``batch_size`` is.
 
     Returns:
         An ``Ablation``: ``.curves[layer]`` (or ``"all"``) with loss (nats), accuracy and accuracy by class at each
@@ -122,7 +121,7 @@ def ablation(
     whole_number("seed", seed)
     holding = Holding(value=value, site=site, per_position=per_position, scale=scale, seed=seed)
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
-    images = prepared.open(data, batch_size=batch_size, input_size=input_size).shared()
+    images = prepared.open(data, batch_size=batch_size, memory=memory, input_size=input_size).shared()
     found = found_layers(prepared, images, unit_axis)
     scored = scored_units(scores, found, layers)
     how: dict[str, Any] = {"unit_axis": unit_axis, "progress": progress}

@@ -13,7 +13,7 @@ from neuroprobe.addresses import choose
 from neuroprobe.analysis.attribution import SCORES, Attribute, Conductance, GradientXActivation, Setting
 from neuroprobe.analysis.captum_methods import PATH_METHODS, DeepLift, PathMethod
 from neuroprobe.analysis.unit_totals import UnitTotals
-from neuroprobe.answers import labels_among
+from neuroprobe.answers import compare_classes, labels_among
 from neuroprobe.checks import check_images
 from neuroprobe.data import Batch, Data, cut, suggested_batch
 from neuroprobe.distributed import together
@@ -118,7 +118,7 @@ def importance(
         with progress_bar("attributing", images.count, shown=progress) as bar:
             for batch in cut(batches, at_once):
                 inputs = prepared.prepared(batch.images)
-                targets = _targets(target, batch, totals.respond(prepared, inputs))
+                targets = _targets(target, batch, totals.respond(prepared, inputs), images.classes)
                 for name, attribute in attributes.items():
                     totals.add(name, attribute(inputs, targets))
                 bar.update(len(inputs))
@@ -140,10 +140,11 @@ def importance(
     return Importance(totals.table(), {}, meta)
 
 
-def _targets(target: str, batch: Batch, logits: Tensor) -> Tensor:
+def _targets(target: str, batch: Batch, logits: Tensor, classes: Sequence[str] | None) -> Tensor:
     """Return the class of each image whose score is attributed."""
     if target == "prediction":
         return logits.argmax(1)
+    compare_classes(classes, logits)
     return labels_among(logits, batch.labels, who="target='label' needs", otherwise="target='prediction' does without")
 
 

@@ -67,13 +67,12 @@ def noise_curves(
         input_size: side, (H, W) or (C, H, W) in pixels, that a folder's photographs are scaled and cut to; None for
             the network's own where that is known, else they stay as they are.
         preprocess: ``"auto"`` for the network's own normalisation, None, or a function of images.
-        batch_size: None for one that suits the image size.
+        batch_size: None for one that suits the image size and ``memory``.
         device: None for the network's own.
         progress: show a bar on a terminal.
         unit_axis: the axis that counts the units, for layers where it is found wrong.
         dtype: ``torch.bfloat16`` or ``torch.float16`` to run the network in lower precision.
-        memory: bytes that the trials over a batch may keep; None for 1 GiB. Passes that only read the network take what
-            ``batch_size`` images take.
+        memory: bytes that a batch may keep; None for 1 GiB. Trials are cut to it whatever ``batch_size`` is.
 
     Returns:
         An ``Ablation`` with ``scale`` in place of ``fraction`` and ``noise`` as its one order; scale 0 is the intact
@@ -89,7 +88,7 @@ def noise_curves(
     whole_number("repeats", repeats, least=1)
     whole_number("seed", seed)
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
-    images = prepared.open(data, batch_size=batch_size, input_size=input_size).shared()
+    images = prepared.open(data, batch_size=batch_size, memory=memory, input_size=input_size).shared()
     used = choose(found_layers(prepared, images, unit_axis), layers)
     trials = _trials(used, per_layer=per_layer)
     sweeps = [

@@ -27,7 +27,7 @@ def scored_units(
         TypeError: if ``scores`` is no such column; UnknownLayerError: if a layer is not in the network.
         ValueError: if a unit comes twice or is not in its layer, if a score is infinite, or a wanted layer has none.
     """
-    column = _checked(scores).dropna()
+    column = checked_scores(scores).dropna()
     if column.empty:
         raise ValueError(f"no unit has a score: all {len(scores)} are NaN; rank by another column")
     known, scored = {layer.name: layer for layer in found}, list(column.index.unique("layer"))
@@ -41,7 +41,8 @@ def scored_units(
     return _in_order(column, [name for name in known if name in names])
 
 
-def _checked(scores: Any) -> pd.Series[float]:
+def checked_scores(scores: Any) -> pd.Series[float]:
+    """Return the column of a unit table as numbers, NaN for none, or raise an error that says what is wrong."""
     import pandas as pd
 
     wanted = "scores must be a column of a unit table (tuning.units.gosi): numbers indexed by layer and unit"

@@ -76,8 +76,7 @@ def unit_impact(
             along each unit's way. Over ResNet20's first stage 8 rank units with rho 0.74 to
             0.99 where 1 does with -0.21 to 0.71 (`benchmarks/results`).
         confirm: how many units a screen runs exactly; as many again are drawn at random for the sample.
-        memory: bytes that the trials over a batch may keep; None for 1 GiB. Passes that only read the network take what
-            ``batch_size`` images take.
+        memory: bytes that a batch may keep; None for 1 GiB. Trials are cut to it whatever ``batch_size`` is.
         out: where to save the result when it is whole.
         seed: of what is drawn: donors, noise, the sample.
         site: ``"address"`` or ``"post_norm"``: hold the layer's output or that of the normalisation after it.
@@ -86,7 +85,7 @@ def unit_impact(
         input_size: side, (H, W) or (C, H, W) in pixels, that a folder's photographs are scaled and cut to; None for
             the network's own where that is known, else they stay as they are.
         preprocess: ``"auto"`` for the network's own normalisation, None, or a function of images.
-        batch_size: None for one that suits the image size.
+        batch_size: None for one that suits the image size and ``memory``.
         device: None for the network's own.
         progress: show a bar on a terminal.
         unit_axis: the axis that counts the units, for layers where it is found wrong.
@@ -113,7 +112,7 @@ def unit_impact(
         store.refuse_to_clobber(Path(out).expanduser().resolve(), overwrite=False)
     holding = Holding(value=value, site=site, per_position=per_position, scale=scale, seed=seed)
     prepared = prepare(model, preprocess=preprocess, device=device, dtype=dtype)
-    images = prepared.open(data, batch_size=batch_size, input_size=input_size).shared()
+    images = prepared.open(data, batch_size=batch_size, memory=memory, input_size=input_size).shared()
     how: dict[str, Any] = {"unit_axis": unit_axis, "progress": progress}
     correlation, rectifier = ClassCorrelation(), Rectifier()
     readout = Readout("mean", tokens)

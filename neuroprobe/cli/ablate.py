@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 
 _FROM_GRATINGS = ("gosi", "gosi_blank", "osi", "peak_response")
 _FROM_CLASSES = ("si", "si_cv", "margin", "d_prime", "eta_squared", "sparseness")
-_COLUMNS = {"units": "units", "auc": "area", "percentile": "percentile", "delta_loss": "loss (nats)",
-            "delta_loss_low": "from", "delta_loss_high": "to", "delta_accuracy": "accuracy"}  # fmt: skip
+_COLUMNS = {"units": "units", "auc": "area", "percentile": "its percentile", "p_value": "p",
+            "delta_loss": "loss (nats)", "delta_loss_low": "from", "delta_loss_high": "to",
+            "delta_accuracy": "accuracy"}  # fmt: skip
 
 
 @app.command()
@@ -137,7 +138,8 @@ def _words(text: str) -> list[str]:
 
 
 def _printed(result: Ablation) -> pd.DataFrame:
-    return result.table[list(_COLUMNS)].rename(columns=_COLUMNS).reset_index()
+    shown = [name for name in _COLUMNS if name != "p_value" or result.table[name].notna().any()]
+    return result.table[shown].rename(columns=_COLUMNS).reset_index()
 
 
 def _title(result: Ablation) -> str:

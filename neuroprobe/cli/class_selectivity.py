@@ -94,4 +94,4 @@ def class_selectivity(
 def _title(classes: ClassSelectivity) -> str:
     counts = [count for count in classes.meta["images_per_class"] if count]
     images = f"{sum(counts):,} images of {len(counts)} classes, {min(counts):,} or more of each"
-    return f"{classes.meta['model']}: {len(classes.units):,} units, {images}, mean si {classes.mean_si:.3f}"
+    return f"{classes.meta['model']}: {len(classes.units):,} units, {images}, mean si of a layer {classes.mean_si:.3f}"

@@ -72,9 +72,9 @@ def impact(
     screen: Annotated[
         bool, typer.Option("--screen", help="Estimate all units from gradients, and hold only the largest.")
     ] = False,
-    steps: Annotated[int, typer.Option(help="Passes a layer of the screen: more are slower and nearer.")] = 1,
-    confirm: Annotated[int, typer.Option(help="Units that a screen holds, and as many again at random.")] = 100,
-    memory: Annotated[float, typer.Option(help="What a batch may keep, in GiB.")] = 1,
+    steps: Annotated[int, typer.Option(help="With --screen: passes a layer, of which more are slower and nearer.")] = 1,
+    confirm: Annotated[int, typer.Option(help="With --screen: units to hold, and as many again at random.")] = 100,
+    memory: Annotated[float | None, typer.Option(help="What a batch may keep, in GiB.", show_default="1")] = None,
     input_size: InputSize = None,
     preprocess: Preprocessing = Preprocess.AUTO,
     seed: Seed = 0,
@@ -94,7 +94,7 @@ def impact(
             screen=screen,
             steps=steps,
             confirm=confirm,
-            memory=int(memory * _BYTES),
+            memory=None if memory is None else int(memory * _BYTES),
             seed=seed,
             input_size=input_size,
             preprocess=preprocess.value_in_python,

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,7 +121,9 @@ def renamed(summary: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
 
 
 def _cell(value: Any) -> str:
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return "-" if isnan(value) else f"{value:.2f}"
+    return str(value)
 
 
 def _in_options(said: str) -> str:

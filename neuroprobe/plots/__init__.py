@@ -6,7 +6,7 @@ from neuroprobe.plots.class_profile import class_profile
 from neuroprobe.plots.development import accuracy_by_epoch, development, development_map, development_overview
 from neuroprobe.plots.first_layer_filters import first_layer_filters
 from neuroprobe.plots.frequency_by_orientation import frequency_by_orientation
-from neuroprobe.plots.importance import importance_agreement, importance_by_layer
+from neuroprobe.plots.importance import importance_agreement, importance_by_layer, importance_overview
 from neuroprobe.plots.index_by_layer import index_by_layer
 from neuroprobe.plots.index_distribution import index_distribution
 from neuroprobe.plots.overview import overview
@@ -50,6 +50,7 @@ __all__ = [
     "impact_by_layer",
     "importance_agreement",
     "importance_by_layer",
+    "importance_overview",
     "index_by_layer",
     "index_distribution",
     "overview",

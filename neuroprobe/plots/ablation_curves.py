@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuroprobe.plots.layer_axes import layer_ticks
-from neuroprobe.plots.style import BLUE, GREEN, GREY, INK, PURPLE, VERMILION, new_axes, plain_numbers, shorten, styled
+from neuroprobe.plots.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    PURPLE,
+    VERMILION,
+    legend_above,
+    new_axes,
+    plain_numbers,
+    shorten,
+    styled,
+    title_above,
+)
 from neuroprobe.results import named
 
 if TYPE_CHECKING:
@@ -65,7 +78,7 @@ def impact_by_layer(
     """
     named("measure", measure, _MEASURES)
     names = result.layer_names
-    axes = ax or new_axes(max(5, min(7, 0.3 * len(names) + 2.6)), 2.4)
+    axes = ax or new_axes(max(5, min(7, 0.3 * len(names))), 2.4)
     at = [_at(result, result.curves[name], level) for name in names]
     axes.axhline(0, color=INK, lw=0.6)
     for order in sorted(result.orders, key=_is_one_set):  # single sets lie over the bars
@@ -74,11 +87,11 @@ def impact_by_layer(
         places = np.arange(len(names)) + width * (beside.index(order) - (len(beside) - 1) / 2)
         _draw_impacts(axes, places, [curves.sel(order=order) for curves in at], measure, width)
     axes.set_ylabel(f"Change in {_MEASURES[measure][0].lower()}{_MEASURES[measure][1:]}")
-    axes.set_title(_title(result, _held(result, float(at[0][result.axis]))), loc="left")
     plain_numbers(axes.yaxis, 5)
     layer_ticks(axes, names)
     _explain_whiskers(axes, result)
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    legend_above(axes)
+    title_above(axes, _title(result, _held(result, float(at[0][result.axis]))))
     return axes
 
 
@@ -96,17 +109,18 @@ def class_damage(
     change = at.class_accuracy - curves.class_accuracy.isel({result.axis: 0})
     first = change.isel(order=0).mean("repeat").dropna("class")
     shown = first.sortby(first)["class"].to_numpy()[:_MOST_CLASSES]
-    axes = ax or new_axes(4.6, 0.9 + 0.16 * len(shown))
+    axes = ax or new_axes(3.5, 1.2 + 0.16 * len(shown))
+    axes.use_sticky_edges = False  # room beside the longest bar
     axes.axvline(0, color=INK, lw=0.6, zorder=1)
     places = -np.arange(len(shown))
-    for order in result.orders:
-        _draw_classes(axes, places, change.sel({"order": order, "class": shown}))
+    for order in sorted(result.orders, key=_is_one_set):
+        _draw_classes(axes, places - _below(result.orders, order), change.sel({"order": order, "class": shown}))
     axes.set_yticks(places, [shorten(str(name)) for name in shown])
     axes.set_xlabel("Change in accuracy of the class")
     plain_numbers(axes.xaxis, 5)
     held = _held(result, float(at[result.axis]))
-    axes.set_title(_title(result, _named_layer(result, layer), held), loc="left")
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    legend_above(axes)
+    title_above(axes, _title(result, _named_layer(result, layer), held))
     return axes
 
 
@@ -177,6 +191,12 @@ def _aside(levels: np.ndarray, orders: list[str], order: str) -> float:
     if order not in ones or len(levels) == 1:
         return 0.0
     return float(_ASIDE * np.diff(levels).min() * (ones.index(order) - (len(ones) - 1) / 2))
+
+
+def _below(orders: list[str], order: str) -> float:
+    """Return how far below the middle of a row a single set's dot stands, so that none hides another."""
+    ones = [other for other in orders if _is_one_set(other)]
+    return _ASIDE * (ones.index(order) - (len(ones) - 1) / 2) if order in ones else 0.0
 
 
 def _label(sets: xr.DataArray) -> str:

@@ -9,17 +9,37 @@ import numpy as np
 from neuroprobe.analysis.rank_agreement import POOLED
 from neuroprobe.plots.index_by_layer import index_by_layer
 from neuroprobe.plots.layer_axes import layer_ticks
-from neuroprobe.plots.style import COLOURS, GREY, INK, LABELS, new_axes, styled
+from neuroprobe.plots.overview import title
+from neuroprobe.plots.style import COLOURS, GREY, INK, LABELS, new_axes, new_figure, styled
 from neuroprobe.results import by_layer
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from neuroprobe.results import Importance, Result
 
 _UNITS = {"logit": "logits", "log_probability": "nats"}
 _CHANCE = 1.96  # standard deviations of Spearman's rho that 95% of unrelated rankings stay within
+
+
+@styled
+def importance_overview(result: Importance) -> Figure:
+    """Draw every unit's importance layer by layer, a panel a method.
+
+    Returns:
+        The figure, 0.7 inches and 1.7 a method high.
+    """
+    figure = new_figure(max(3.5, min(7, 0.3 * len(result.layer_names))), 0.7 + 1.7 * len(result.methods))
+    panels = list(figure.subplots(len(result.methods), sharex=True, squeeze=False).flat)
+    for axes, method in zip(panels, result.methods, strict=True):
+        importance_by_layer(result, method, ax=axes)
+    for axes in panels[:-1]:
+        axes.tick_params(axis="x", labelbottom=False)
+        axes.set_xlabel("")
+    figure.suptitle(f"{title(result)} · {result.meta.get('images', 0):,} images", fontsize=8)
+    return figure
 
 
 @styled
@@ -31,11 +51,8 @@ def importance_by_layer(result: Importance, method: str | None = None, ax: Axes 
         method: the first of the result's by default.
         ax: where to draw; a new figure by default.
     """
-    first = method is None and len(result.methods) > 1
     method = method or result.headline
     axes = index_by_layer(result, method, ax=ax)
-    if first:
-        axes.set_title(f"The first of {len(result.methods)} methods", loc="left")
     unit = _UNITS[result.meta["of"]] + ("/response" if method == "internal_influence" else "")
     axes.set_ylabel(f"{LABELS.get(method, method)} ({unit})")
     axes.axhline(0, color=INK, lw=0.6, zorder=1)

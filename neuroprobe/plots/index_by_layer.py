@@ -109,14 +109,12 @@ def draw_units(axes: Axes, values: pd.Series[float], colour: str = SKY, label: s
     axes.plot(place + 0.6 * jitter, values, "o", label=label, rasterized=True, zorder=2, **look)
 
 
-def draw_quartiles(axes: Axes, values: pd.Series[float]) -> None:
+def draw_quartiles(axes: Axes, values: pd.Series[float], label: str = "Median, quartiles") -> None:
     """Draw each layer's median as a dot on a bar from quartile to quartile."""
     median, lower, upper = quartiles(values).to_numpy().T
     places = np.arange(len(median))
     axes.vlines(places, lower, upper, color=BLUE, lw=1.8, zorder=4)
-    axes.plot(
-        places, median, "o-", color=BLUE, ms=3.5, lw=0.6, mec="white", mew=0.5, label="Median, quartiles", zorder=5
-    )
+    axes.plot(places, median, "o-", color=BLUE, ms=3.5, lw=0.6, mec="white", mew=0.5, label=label, zorder=5)
 
 
 def draw_control(axes: Axes, values: pd.Series[float], name: str) -> None:

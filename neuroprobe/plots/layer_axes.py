@@ -8,7 +8,7 @@ import matplotlib as mpl
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 
-from neuroprobe.plots.style import shorten
+from neuroprobe.plots.style import told_apart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ _NAMED_LAYERS = 8  # more than these are numbered beside their colours
 def layer_ticks(axes: Axes, layers: Sequence[str]) -> None:
     """Name the layers along x: level where there is room, else upright, else number them."""
     slot = _slot(axes, layers)
-    names = [shorten(layer) for layer in layers]
+    names = told_apart(layers)
     upright = slot < _LETTER_INCHES * max(map(len, names)) + 0.05
     if too_many := slot < _LABEL_INCHES:
         places = _every_tenth(layers)
@@ -63,7 +63,7 @@ def _every_tenth(layers: Sequence[str]) -> list[int]:
 def layer_rows(axes: Axes, layers: Sequence[str]) -> None:
     """Name the layers down y, the first on top; where there is no room, number some of them."""
     if has_rows(axes, layers):
-        axes.set_yticks(range(len(layers)), [shorten(layer) for layer in layers])
+        axes.set_yticks(range(len(layers)), told_apart(layers))
     else:
         places = _every_tenth(layers)
         axes.set_yticks(places, [str(place + 1) for place in places])
@@ -81,7 +81,7 @@ def layer_key(axes: Axes, layers: Sequence[str], colours: np.ndarray) -> None:
     scale = ScalarMappable(Normalize(-0.5, len(layers) - 0.5), ListedColormap(colours))
     bar = axes.figure.colorbar(scale, ax=axes, pad=0.02, aspect=30)
     places = list(range(len(layers))) if few else sorted({0, *range(4, len(layers), 5)})
-    bar.set_ticks(places, labels=[shorten(layers[place], 14) if few else str(place + 1) for place in places])
+    bar.set_ticks(places, labels=told_apart(layers, 14) if few else [str(place + 1) for place in places])
     bar.ax.tick_params(length=0, labelsize=6)
     bar.outline.set_visible(False)
     bar.set_label("Layer" if few else "Layer, in order of execution")

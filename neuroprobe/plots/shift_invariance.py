@@ -8,6 +8,7 @@ import numpy as np
 
 from neuroprobe.plots.index_by_layer import index_by_layer
 from neuroprobe.plots.layer_axes import layer_key, layer_ticks
+from neuroprobe.plots.overview import title
 from neuroprobe.plots.style import (
     BLUE,
     INK,
@@ -20,7 +21,6 @@ from neuroprobe.plots.style import (
     panel_letter,
     plain_numbers,
     shades,
-    shorten,
     styled,
 )
 from neuroprobe.results import by_layer, quartiles
@@ -60,7 +60,7 @@ def shift_overview(result: ShiftInvariance) -> Figure:
         axes.set_xlabel("")
     for axes, letter in zip(panels, "ABCD", strict=True):
         panel_letter(axes, letter)
-    figure.suptitle(f"{shorten(str(result.meta.get('model', '')), 60)} · {len(result.units):,} units", fontsize=8)
+    figure.suptitle(f"{title(result)} · {result.meta.get('images', 0):,} images", fontsize=8)
     return figure
 
 

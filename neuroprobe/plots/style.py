@@ -105,6 +105,7 @@ _LEGEND_ROW: Any = {
 # notebooks show the figure that a cell returns, and those of pyplot once more
 _INLINE = {"inline", "module://matplotlib_inline.backend_inline"}
 _UNSEEN = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"} | _INLINE  # backends that open no window
+_BETWEEN_WORDS = "._/:"  # in the names of layers
 _KEY_LETTER, _KEY_MARK, _KEY_MARGIN = 0.046, 0.25, 0.4  # inches: letter and mark of a legend, room beside the axes
 
 
@@ -190,6 +191,13 @@ def legend_above(axes: Axes, most: int = 4) -> None:
         axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=next(fitting, 1), **_LEGEND_ROW)
 
 
+def title_above(axes: Axes, text: str) -> None:
+    """Put a title at the left, clear of a legend above the axes."""
+    legend = axes.get_legend()
+    height = 0.0 if legend is None else legend.get_window_extent().height * 72 / axes.figure.dpi
+    axes.set_title(text, loc="left", pad=mpl.rcParams["axes.titlepad"] + height)
+
+
 def _key_width(labels: Sequence[str], columns: int) -> float:
     """Estimate the width, in inches, of a legend that matplotlib fills column by column."""
     rows = -(-len(labels) // columns)
@@ -232,8 +240,24 @@ def in_place_of_data(axes: Axes, text: str) -> None:
 
 def shorten(name: str, length: int = 20) -> str:
     """Keep the end of a long name, where neighbours differ; a dollar in it opens no formula."""
-    short = name if len(name) <= length else "…" + name[1 - length :]
+    short = name if len(name) <= length else "…" + name[1 - length :].lstrip(_BETWEEN_WORDS)
     return short.replace("$", r"\$")
+
+
+def told_apart(names: Sequence[str], length: int = 20) -> list[str]:
+    """Shorten names that stand side by side: where some are long, by the words with which all begin and all end."""
+    start, end = _alike(names), _alike([name[::-1] for name in names])
+    inner = [name[start : len(name) - end] for name in names]
+    said = [f"{'…' * (start > 0)}{words}{'…' * (end > 0)}" for words in inner]
+    useful = all(inner) and max(map(len, said)) <= length < max(map(len, names))
+    return [shorten(name, length) for name in (said if useful else names)]
+
+
+def _alike(names: Sequence[str]) -> int:
+    """Return how many letters make up the whole words with which all names begin."""
+    columns = zip(*names, strict=False)  # as far as the shortest goes
+    same = next((place for place, letters in enumerate(columns) if len(set(letters)) > 1), min(map(len, names)))
+    return next((place for place in range(same, 0, -1) if names[0][place - 1] in _BETWEEN_WORDS), 0)
 
 
 def plain_numbers(axis: Any, most: int = 3, *, whole: bool = False) -> None:

@@ -39,7 +39,10 @@ if TYPE_CHECKING:
 
 _LOSSES = LinearSegmentedColormap.from_list("losses", [VERMILION, "#FFFFFF", BLUE])
 _WORST_UNITS, _WORST_CLASSES = 18, 20  # drawn where none are asked for
-_CHANGES = {"delta_accuracy": ("All classes", BLUE), "worst_class_delta": ("Class hit most", VERMILION)}
+_CHANGES = {
+    "delta_accuracy": ("All classes (median, quartiles, range)", BLUE),
+    "worst_class_delta": ("Class hit most", VERMILION),
+}
 
 
 @styled
@@ -82,7 +85,7 @@ def unit_impact_by_layer(result: UnitImpact, ax: Axes | None = None) -> Axes:
         draw_units(axes, losses.where(~estimated), BLUE, "Held")
     else:
         draw_units(axes, losses)
-    draw_quartiles(axes, losses)
+    draw_quartiles(axes, losses, "Median, quartiles" + " of both" * bool(estimated.any()))
     symmetric_log(axes, losses)
     axes.set_ylabel(LABELS["delta_loss"])
     layer_ticks(axes, result.layer_names)
@@ -148,7 +151,7 @@ def class_damage_by_unit(
 
 def _held(result: UnitImpact) -> str:
     exact = int((~result.units["estimated"]).sum())
-    return "held one by one" if exact == len(result.units) else f"{exact:,} of them held one by one"
+    return "held one by one" if exact == len(result.units) else f"{exact:,} of them held one by one, the rest estimated"
 
 
 def _most_damaging(result: UnitImpact, layer: str | None) -> list[tuple[str, int]]:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from neuroprobe.fingerprints import are_landmarks
 from neuroprobe.reducers.observation import Observed
 
 
 @dataclass(frozen=True, eq=False)
 class Landmarks:
-    """The fingerprints of images 0, 1, 2, 4, 8, ...: few, however many images there are and wherever they are cut."""
+    """The fingerprints of some images, the same wherever they are cut."""
 
     images: Tensor  # (landmarks,), ascending numbers in the data
     fingerprints: Tensor  # (landmarks,)
@@ -22,9 +23,8 @@ class Landmarks:
         """Return the landmarks of one batch."""
         if observed.fingerprints is None:
             raise ValueError("landmarks need the fingerprints of images, which this batch came without")
-        numbers = observed.images
-        chosen = (numbers & (numbers - 1)) == 0
-        return cls(numbers[chosen], observed.fingerprints[chosen])
+        chosen = are_landmarks(observed.images)
+        return cls(observed.images[chosen], observed.fingerprints[chosen])
 
     @property
     def known(self) -> dict[int, float]:

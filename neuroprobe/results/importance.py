@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from neuroprobe.results.base import Result, by_layer
 
@@ -53,13 +53,12 @@ class Importance(Result):
         return rank_agreement(self.units[self.methods], table)
 
     def plot(self) -> Figure:
-        """Draw every unit's importance by the first method, layer by layer."""
+        """Draw every unit's importance layer by layer, a panel a method."""
         from neuroprobe import plots
 
-        return cast("Figure", plots.importance_by_layer(self).figure)
+        return plots.importance_overview(self)
 
     def _picture(self) -> str:
-        from neuroprobe.plots import importance_by_layer
-        from neuroprobe.plots.style import as_img, unseen_axes
+        from neuroprobe.plots.style import as_img
 
-        return as_img(importance_by_layer(self, ax=unseen_axes(7, 2)).figure)
+        return as_img(self.plot())

@@ -55,16 +55,20 @@ class UnitImpact(Result):
         Returns:
             A DataFrame, a row a ``layer``, the last one ``all``: ``spearman``, ``units`` (how many were ranked), and
             with activity ``at_equal_activity``, the partial correlation at equal ranks of it.
+
+        Raises:
+            TypeError, ValueError: if score or activity is no column of numbers, one a unit.
         """
         from neuroprobe.analysis.rank_agreement import rank_agreement
         from neuroprobe.analysis.rank_correlation import partial_spearman
+        from neuroprobe.analysis.scores import checked_scores
 
-        effects, score = self.units[[named("column", effect, self.units), "estimated"]], score.astype(float)
+        effects, score = self.units[[named("column", effect, self.units), "estimated"]], checked_scores(score)
         agreement = rank_agreement(score.rename("score").to_frame(), effects, effect).droplevel("method")
         if activity is None:
             return agreement
         exact = effects[effect][~effects["estimated"]].astype(float)
-        return agreement.assign(at_equal_activity=partial_spearman(score, exact, activity.astype(float)))
+        return agreement.assign(at_equal_activity=partial_spearman(score, exact, checked_scores(activity)))
 
     def plot(self) -> Figure:
         """Draw the overview: each unit's change of the loss and of accuracy, and the classes hit most."""

@@ -50,11 +50,16 @@ def test_estimated_effects_are_left_out(scores, impact):
 def test_every_unit_is_drawn_in_its_units(scores):
     axes = plots.importance_by_layer(scores)
     assert axes.get_ylabel() == "Conductance (nats)"
-    assert axes.get_title(loc="left") == "The first of 2 methods"
-    assert plots.importance_by_layer(scores, "conductance").get_title(loc="left") == ""
     assert plots.importance_by_layer(scores, "internal_influence").get_ylabel() == "Internal influence (nats/response)"
     np.testing.assert_array_equal(axes.get_lines()[0].get_ydata(), scores.units.conductance)
-    assert as_img(scores.plot()).startswith("<img")
+
+
+def test_the_overview_has_a_panel_a_method(scores):
+    figure = scores.plot()
+    assert [axes.get_ylabel() for axes in figure.axes] == ["Conductance (nats)", "Internal influence (nats/response)"]
+    assert [axes.get_xlabel() for axes in figure.axes] == ["", "Layer"]
+    assert figure.get_suptitle() == "planted · 40 units · 0 images"
+    assert as_img(figure).startswith("<img")
     assert "<img" in scores._repr_html_()
 
 

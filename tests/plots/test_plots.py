@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from planted_tuning import ORIENTATIONS, planted
 
 from neuroprobe import plots
-from neuroprobe.plots.style import as_img, new_axes, shorten
+from neuroprobe.plots.style import as_img, new_axes, shorten, told_apart
 from neuroprobe.results import Tuning
 from neuroprobe.stimuli import gratings
 
@@ -183,8 +183,22 @@ def test_overview_of_a_silent_network_draws_no_examples():
 
 def test_long_names_keep_their_end_and_dollars_open_no_formula():
     assert shorten("features.denseblock1.denselayer1.relu2") == "…1.denselayer1.relu2"
+    assert shorten("features.3.squeeze_activation", 12) == "…activation"
     assert len(shorten("x" * 99)) == 20
     assert shorten("$a$") == r"\$a\$"
+
+
+@pytest.mark.parametrize(
+    ("names", "short"),
+    [
+        (["features.3.squeeze_activation", "features.12.expand_activation"], ["…3.squeeze…", "…12.expand…"]),
+        (["layer1.0/relu:0", "/relu:0"], ["layer1.0/relu:0", "/relu:0"]),  # none is long
+        (["features.3.squeeze_activation"], ["…squeeze_activation"]),
+        (["a.relu", "a.denselayer1.denselayer2.relu"], ["a.relu", "…r1.denselayer2.relu"]),  # one would be empty
+    ],
+)
+def test_names_side_by_side_leave_out_what_they_share(names, short):
+    assert told_apart(names) == short
 
 
 def test_stimulus_sheet_shows_a_row_a_frequency_and_a_column_an_orientation():

@@ -70,9 +70,9 @@ def test_estimates_are_marked_apart_where_they_are():
     axes = plots.unit_impact_by_layer(impact)
     np.testing.assert_array_equal(np.isfinite(dots(axes, GREY).get_ydata()), HALF)
     np.testing.assert_array_equal(np.isfinite(dots(axes, BLUE).get_ydata()), ~HALF)
-    assert named(axes.get_legend().get_texts()) == ["Estimated", "Held", "Median, quartiles"]
+    assert named(axes.get_legend().get_texts()) == ["Estimated", "Held", "Median, quartiles of both"]
     overview = impact.plot()
-    assert overview.get_suptitle() == "planted · 24 units, 12 of them held one by one · 400 images"
+    assert overview.get_suptitle() == "planted · 24 units, 12 of them held one by one, the rest estimated · 400 images"
 
 
 def test_a_network_that_needs_no_unit_can_be_drawn():
@@ -84,7 +84,8 @@ def test_a_network_that_needs_no_unit_can_be_drawn():
 def test_accuracy_goes_beside_that_of_the_class_hit_most():
     impact = planted(estimated=HALF)
     axes = plots.unit_accuracy_by_layer(impact)
-    for column, label in (("delta_accuracy", "All classes"), ("worst_class_delta", "Class hit most")):
+    labels = {"delta_accuracy": "All classes (median, quartiles, range)", "worst_class_delta": "Class hit most"}
+    for column, label in labels.items():
         medians = impact.units[column].groupby("layer", sort=False).median()
         assert lines(axes)[label].get_ydata() == pytest.approx(medians.to_numpy())
     axes.figure.canvas.draw()
