@@ -87,7 +87,7 @@ def _look_for_unread(layers: Sequence[str], by_name: bool) -> None:
     for layer in layers:
         what = f"the network's output does not depend on {layer}: what is held there changes nothing"
         if by_name:
-            raise ValueError(f"{what}; leave it out")
+            raise ValueError(f"{what}; name layers= without it")
         say_once(what)
 
 

@@ -315,7 +315,7 @@ def test_a_layer_that_the_output_does_not_depend_on_is_said(images, caplog):
 @pytest.mark.parametrize("layers", ["aside.1", ["body.relu1", "aside.1"]])
 def test_asked_for_by_name_it_is_refused(images, layers, left_alone):
     model, data = built(Aside), (images, torch.arange(len(images)) % 2)
-    unread = "output does not depend on aside.1: what is held there changes nothing; leave it out"
+    unread = "output does not depend on aside.1: what is held there changes nothing; name layers= without it"
     scores = neuroprobe.unit_impact(model, data, preprocess=None, progress=False).units.delta_loss
     assert float(scores.loc["aside.1"].abs().max()) == 0
     with left_alone(model):

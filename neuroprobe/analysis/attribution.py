@@ -22,6 +22,7 @@ from neuroprobe.models import reading
 from neuroprobe.preparation import Preparation
 from neuroprobe.probe import tapping
 from neuroprobe.readout import Readout
+from neuroprobe.saying import say_once
 
 Attribute = Callable[[Tensor, Tensor], list[Tensor]]  # inputs, target classes -> (images, units) of each layer
 SCORES: dict[str, Callable[[Tensor], Tensor]] = {
@@ -101,7 +102,9 @@ class Slopes:
 
     def _slope(self, layer: Layer, gradient: Tensor | None) -> Slope:
         value = self._values.pop(layer.name)
-        gradient = torch.zeros_like(value) if gradient is None else gradient  # None: no way leads to the score
+        if gradient is None:
+            say_once(f"the network's output does not depend on {layer.name}: nothing is attributed to it")
+            gradient = torch.zeros_like(value)
         places = self._setting.readout.places
         return Slope(places(layer, value), places(layer, gradient))
 

@@ -1,5 +1,7 @@
 """Conductance and gradient x activation: values known on paper, at every kind of address."""
 
+import logging
+
 import pytest
 import torch
 from torch import nn
@@ -7,6 +9,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from neuroprobe import importance, load_network
+from neuroprobe.saying import say_once
 
 BOTH = ["conductance", "gradient_x_activation"]
 
@@ -130,7 +133,9 @@ def test_a_dead_unit_has_none_and_twins_have_half_each(images, labels):
     assert_close(columns[1] + columns[2], whole[1], rtol=1e-4, atol=1e-6)
 
 
-def test_a_layer_that_leads_nowhere_has_none(images, labels):
+def test_a_layer_that_leads_nowhere_has_none(images, labels, caplog):
+    say_once.cache_clear()
+
     class Aside(nn.Module):
         def __init__(self):
             super().__init__()
@@ -140,7 +145,9 @@ def test_a_layer_that_leads_nowhere_has_none(images, labels):
             torch.relu(self.aside(x.flatten(1)))
             return self.out(x.flatten(1))
 
-    assert not scores(Aside(), images, labels, "aside").any()
+    with caplog.at_level(logging.WARNING, "neuroprobe"):
+        assert not scores(Aside(), images, labels, "aside").any()
+    assert "output does not depend on aside: nothing is attributed" in caplog.text
 
 
 @pytest.mark.parametrize("layer", ["relu2", "bn5", "relu7", "fc2"])
