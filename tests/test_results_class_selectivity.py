@@ -49,9 +49,10 @@ def test_without_permutations_cross_validation_says_what_chance_gives():
 
 def test_a_layer_without_numbers_says_so():
     nothing = [NAN] * 4
-    table = result((9, 8), si=nothing, si_cv=nothing, si_null=nothing, status=["too_few"] * 4)
-    assert table.summary().reading.tolist() == ["no numbers", "no numbers"]
-    assert table.caution == "No unit has indices: they take two classes of 10 images; the largest has 9."
+    for images, came in (((9, 8), "the largest has 9"), ((0, 200), "all images are of one")):
+        table = result(images, si=nothing, si_cv=nothing, si_null=nothing, status=["too_few"] * 4)
+        assert table.summary().reading.tolist() == ["no numbers", "no numbers"]
+        assert table.caution == f"No unit has indices: they take two classes of 10 images; {came}."
 
 
 def test_dead_units_that_a_preset_counts_in_count_in_every_mean():

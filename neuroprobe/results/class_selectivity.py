@@ -54,7 +54,9 @@ class ClassSelectivity(Result):
     def _caution_of_classes(self) -> str:
         smallest, largest = self.images_per_class, max(self.meta["images_per_class"])
         if (self.units["status"] == "too_few").all():
-            return f"No unit has indices: they take two classes of {_FEW_IMAGES} images; the largest has {largest:,}."
+            alone = sum(self.meta["images_per_class"]) == largest
+            came = "all images are of one" if alone else f"the largest has {largest:,}"
+            return f"No unit has indices: they take two classes of {_FEW_IMAGES} images; {came}."
         if not smallest < _FEW_IMAGES <= largest:
             return ""
         return (
