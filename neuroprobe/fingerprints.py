@@ -31,7 +31,7 @@ def fingerprints(images: Tensor) -> Tensor:
         >>> is_known(images[0], float(fingerprints(images)[1]))
         False
     """
-    pixels = images.detach().flatten(1).float().cpu().numpy()  # NumPy's product: autocast would round torch's
+    pixels = images.detach().flatten(1).cpu().double().numpy()  # NumPy's product: autocast would round torch's
     return from_numpy(pixels @ _weights(pixels.shape[1]))
 
 
@@ -44,7 +44,7 @@ def fingerprinted(batches: Iterable[Batch]) -> Iterator[Batch]:
 def is_known(image: Tensor, fingerprint: float) -> bool:
     """Whether an image (C, H, W) is the one that had a fingerprint."""
     off = abs(float(fingerprints(image[None])) - fingerprint)
-    return off <= _SAME * float(image.float().norm())
+    return off <= _SAME * float(image.double().norm())
 
 
 def are_landmarks(numbers: Tensor) -> Tensor:

@@ -170,6 +170,11 @@ def reading() -> Iterator[None]:
         raise _ReadingError(error) from error
 
 
+def refuses_layout(error: Exception) -> bool:
+    """Whether a forward pass raised since maps do not lie in the order of a view that it takes, ``x.view(n, -1)``."""
+    return "view size is not compatible" in str(error)
+
+
 @contextmanager
 def forward_explained(model: nn.Module, images: Tensor) -> Iterator[None]:
     """Say what the model was given when its forward pass raises."""

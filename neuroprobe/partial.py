@@ -25,6 +25,7 @@ _GOOD_PIECE = 2**24  # bytes of maps that run well together: more trials at once
 _KEPT = 2  # times what is used: the C library keeps blocks that were freed, for each thread its own
 _MOST_SOLVED = 64  # trials at once where logits are all that they take
 _TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8}  # of the largest logit, for the check against the network
+_FAR = 10  # times the largest value
 _COARSE = 5e-2  # the same in half precision
 
 
@@ -50,16 +51,23 @@ class _TrialByTrial:
 
 @dataclass(frozen=True, eq=False)
 class _Disturbed:
-    """Sets the second of three copies to zero."""
+    """Sets the second of three copies to values far out on either side, which a maximum over copies would show too."""
 
     def hold(self, _layer: str, copies: Tensor) -> None:
         """Write over the second copy."""
-        copies.chunk(3)[1].zero_()
+        second = copies.chunk(3)[1]
+        second.copy_(self._far_out(second))
 
     def changes(self, _layer: str, value: Tensor) -> Iterator[tuple[Sequence[int], Tensor]]:
         """Yield what takes each copy there, whole in the second."""
-        units = range(value.shape[1])
-        yield from ((units, -value * second) for second in (0, 1, 0))
+        units, change = range(value.shape[1]), self._far_out(value) - value
+        yield from ((units, change * second) for second in (0, 1, 0))
+
+    @staticmethod
+    def _far_out(value: Tensor) -> Tensor:
+        far = torch.full_like(value, _FAR * (1 + float(value.abs().max())))
+        far[1::2] *= -1
+        return far
 
 
 class Partial:

@@ -22,6 +22,7 @@ from neuroprobe.models import (
     forward_explained,
     left_as_found,
     refuse_valueless,
+    refuses_layout,
     unwrap,
 )
 from neuroprobe.networks.expected import IMAGENET_MEAN, IMAGENET_STD, Expected, expected_input, image_shape
@@ -31,7 +32,7 @@ from neuroprobe.saying import say_once
 Preprocess = Callable[[Tensor], Tensor]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Preparation:
     """A network and how images are brought to it."""
 
@@ -41,6 +42,7 @@ class Preparation:
     preprocess: Preprocess
     autocast: torch.dtype | None  # None: the network's own precision
     any_range: bool = False  # images may hold values outside [0, 1]
+    channels_last: bool = True  # images are laid out so, which is quicker; until a network turns out not to take it
     may_fold: bool = True  # False: the network runs as it stands, even where it could be written down quicker
 
     def open(
@@ -67,14 +69,14 @@ class Preparation:
         return nullcontext() if self.autocast is None else torch.autocast(self.device.type, dtype=self.autocast)
 
     def prepared(self, images: Tensor) -> Tensor:
-        """Return images as the network wants them: on its device, preprocessed, channels last (faster on a CPU too)."""
+        """Return images as the network wants them: on its device, preprocessed, channels last where it takes that."""
         # a copy: what preprocesses, or the network, may write into its input
         given = images.to(self.device, dtype=torch.float32, non_blocking=True, copy=True)
         images = self.preprocess(given)
         if not isinstance(images, Tensor) or len(images) != len(given):
             came = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
             raise ValueError(f"preprocess must return one image for each of the {len(given)} it is given; {came} came")
-        layout = torch.channels_last if images.ndim == 4 else torch.preserve_format
+        layout = torch.channels_last if images.ndim == 4 and self.channels_last else torch.contiguous_format
         return images.to(dtype_of(self.model), memory_format=layout)
 
     def unlike(self, image: Tensor) -> Tensor:
@@ -93,10 +95,19 @@ class Preparation:
 
     def layers(self, image: Tensor, unit_axis: Mapping[str, int] | None) -> list[Layer]:
         """Find the layers by a dry pass over an image (1, C, H, W), repeated; the network's state stays as it was."""
+        try:
+            found = self._found(image)
+        except RuntimeError as error:
+            if not (self.channels_last and refuses_layout(error)):
+                raise
+            self.channels_last = False
+            found = self._found(image)
+        return with_unit_axes(found, unit_axis)
+
+    def _found(self, image: Tensor) -> list[Layer]:
         images = self.prepared(image.expand(DRY_RUN_IMAGES, *image.shape[1:]))
         with left_as_found(self.model), forward_explained(self.model, images):
-            found = find_layers(self.model, (images,))
-        return with_unit_axes(found, unit_axis)
+            return find_layers(self.model, (images,))
 
 
 def prepare(

@@ -16,8 +16,11 @@ from neuroprobe.folding import arguments_of, folded, is_convolution
 from neuroprobe.schedule import Step, added_to_each, scheduled
 from neuroprobe.tape import Operation, Size, Tape, Value, leaves, mapped
 
-# divide by how an image's own values spread: where they hardly do, the rounding of a difference would be blown up
-_BY_OWN_SPREAD = {"instance_norm", "layer_norm", "group_norm", "std", "var", "std_mean", "var_mean", "normalize"}
+# divide by what may come near 0, where the rounding of a difference would be blown up
+_DIVIDING = {
+    "instance_norm", "layer_norm", "group_norm", "std", "var", "std_mean", "var_mean", "normalize", "cosine_similarity",
+    "norm", "linalg_norm", "linalg_vector_norm", "rsqrt", "reciprocal", "rdiv",
+}  # fmt: skip
 
 
 class Changer(Protocol):
@@ -101,7 +104,7 @@ class Downstream:
     @cached_property
     def leading(self) -> list[Operation]:
         """The convolutions that take the change of a held layer alone."""
-        if any(function_name(operation.function) in _BY_OWN_SPREAD for operation in self.affected):
+        if any(map(_divides, self.affected)):
             return []
         shapes = self.program.tape.shapes
         known = {value for value in self._first & self.channels_first if shapes[value][0] == Size(1, 0)}
@@ -205,6 +208,12 @@ def perform(
         for value in step.frees:
             values.pop(value, None)
     return values
+
+
+def _divides(operation: Operation) -> bool:
+    """Whether an operation divides by something that is computed."""
+    by_tensor = any(isinstance(argument, Value) for argument in operation.arguments[1:])
+    return function_name(operation.function) in _DIVIDING | ({"div", "true_divide"} if by_tensor else set())
 
 
 def _takes_all_channels(convolution: Operation) -> bool:

@@ -195,9 +195,22 @@ def chain():
     )  # fmt: skip
 
 
+class Viewing(nn.Module):
+    """Looks at its maps as rows, in the order in which they lie where images are not channels last."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.linear = conv(3, 4), nn.Linear(4 * 4 * 4, CLASSES)
+
+    def forward(self, x):
+        x = F.adaptive_max_pool2d(F.relu(self.conv(x)), 4)
+        return self.linear(x.view(x.size(0), -1))
+
+
 SMALL = {
     "chain": chain, "residual": Residual, "dense": Dense, "branches": Branches, "gated": Gated,
     "handed on": HandedOn, "several": Several, "flat": Flat, "split": Split, "shared": Shared, "tokens": Attention,
+    "viewing": Viewing,
 }  # fmt: skip
 
 
@@ -268,6 +281,14 @@ class Meeting(nn.Module):
         return self.head(x - x.mean(0))
 
 
+class Brightest(Meeting):
+    """Images meet: each is divided by what grows with the largest value of its batch."""
+
+    def forward(self, x):
+        x = F.relu(self.conv(x))
+        return self.head(x / (1 + x.amax()))
+
+
 class ByLength(nn.Module):
     """Takes a constant by how many images there are."""
 
@@ -295,6 +316,7 @@ class BySelection(nn.Module):
 REPLAYABLE_IN_APPEARANCE = {"by length": ByLength, "by selection": BySelection}
 UNREPLAYABLE = {
     "deciding": Deciding, "scaled": Scaled, "abroad": Abroad, "undercover": Undercover, "meeting": Meeting,
+    "brightest": Brightest,
 }  # fmt: skip
 
 

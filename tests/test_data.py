@@ -429,6 +429,11 @@ def test_data_that_differ_from_pass_to_pass(what):
         list(images)
 
 
+def test_images_of_any_size_are_known_again():
+    images = open_images(torch.rand(4, 3, 8, 8) * 1e38, any_range=True)
+    assert [len(batch.images) for _ in range(2) for batch in images] == [4, 4]
+
+
 def test_a_sampler_that_draws_another_order_each_time():
     torch.manual_seed(0)
     images = open_images(DataLoader(TensorDataset(torch.rand(20, 3, 4, 4)), 5, sampler=SubsetRandomSampler(range(20))))

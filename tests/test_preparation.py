@@ -163,6 +163,23 @@ def test_images_come_in_channels_last_and_parameters_stay():
     assert network[0].weight.is_contiguous()
 
 
+def test_a_network_that_takes_views_gets_images_as_they_are_elsewhere():
+    images, labels = torch.rand(20, 3, 8, 8), torch.arange(20) % 2
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), Rows(), nn.Linear(144, 2))
+    recording = neuroprobe.record(model, images, ["3"], preprocess=None)
+    with torch.no_grad():
+        assert_close(torch.from_numpy(recording.curves["3"].to_numpy()).float(), model.eval()(images))
+    for call in (neuroprobe.class_selectivity, neuroprobe.unit_impact, neuroprobe.importance):
+        assert len(call(model, (images, labels), ["1"], preprocess=None).units) == 4
+    last = images.contiguous(memory_format=torch.channels_last)
+    assert len(neuroprobe.record(model, last, preprocess=None).units) == 4
+
+
+class Rows(nn.Module):
+    def forward(self, maps):
+        return maps.view(len(maps), -1)
+
+
 def test_images_are_copied(images):
     assert prepare(plain(), preprocess=None).prepared(images[:, :1]).data_ptr() != images.data_ptr()
 

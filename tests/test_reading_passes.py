@@ -164,6 +164,12 @@ def test_a_network_that_answers_otherwise_runs_as_it_stands(images):
     assert folded_of(opened(Fickle()), images) is None
 
 
+@pytest.mark.parametrize("meeting", [nn.BatchNorm2d(4, track_running_stats=False), nn.Softmax(0)])
+def test_a_network_whose_images_meet_runs_as_it_stands(images, meeting):
+    model = nn.Sequential(conv(3, 4), nn.BatchNorm2d(4), meeting, nn.ReLU(), Head(4)).eval()
+    assert folded_of(prepare(model, preprocess=None), images) is None
+
+
 def test_images_of_another_size_run_as_they_stand(images):
     prepared = opened(Normed())
     folded, seen = folded_of(prepared, images), []

@@ -107,6 +107,17 @@ def test_a_convolution_takes_the_change_alone(images):
     assert program.downstream(["relu1"], ["relu1"]).leading == []  # a normalisation comes first
 
 
+class Divided(nn.Module):
+    """Divides by a number, or by something of the maps."""
+
+    def __init__(self, by):
+        super().__init__()
+        self.by = by
+
+    def forward(self, maps):
+        return maps / self.by(maps)
+
+
 class Grouped(nn.Module):
     """A convolution that may have groups, and a normalisation that may depend on the image."""
 
@@ -121,7 +132,13 @@ class Grouped(nn.Module):
 @torch.no_grad()
 @pytest.mark.parametrize(
     ("groups", "norm", "leads"),
-    [(1, nn.BatchNorm2d(4), True), (2, nn.BatchNorm2d(4), False), (1, nn.InstanceNorm2d(4), False)],
+    [
+        (1, nn.BatchNorm2d(4), True),
+        (2, nn.BatchNorm2d(4), False),
+        (1, nn.InstanceNorm2d(4), False),
+        (1, Divided(lambda _maps: 2), True),
+        (1, Divided(lambda maps: maps.norm(dim=1, keepdim=True) + 1e-12), False),
+    ],
 )
 def test_which_convolutions_take_it(images, groups, norm, leads):
     program = program_of(built(lambda: Grouped(groups, norm)), images, "/relu:0")

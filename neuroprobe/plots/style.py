@@ -249,8 +249,12 @@ def told_apart(names: Sequence[str], length: int = 20) -> list[str]:
     start, end = _alike(names), _alike([name[::-1] for name in names])
     inner = [name[start : len(name) - end] for name in names]
     said = [f"{'…' * (start > 0)}{words}{'…' * (end > 0)}" for words in inner]
-    useful = all(inner) and max(map(len, said)) <= length < max(map(len, names))
-    return [shorten(name, length) for name in (said if useful else names)]
+    short = [shorten(name, length) for name in names]
+    if max(map(len, names)) <= length or not all(inner):
+        return short
+    if max(map(len, said)) > length and len(set(short)) == len(set(names)):
+        return short
+    return [shorten(words, len(words)) for words in said]
 
 
 def _alike(names: Sequence[str]) -> int:

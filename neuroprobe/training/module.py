@@ -37,11 +37,11 @@ class Learning(LightningModule):
 
     def __init__(self, plan: Plan, dials: Dials, *, seed: int) -> None:
         super().__init__()
-        self.network = plan.network.train().to(memory_format=torch.channels_last)
+        self.network = plan.network.train().to(memory_format=plan.layout)
         self.row: dict[str, float] = {}
         self.test: dict[str, float] = {}
         self.seed = seed
-        self._sets, self._recipe = plan.sets, plan.recipe
+        self._sets, self._recipe, self._layout = plan.sets, plan.recipe, plan.layout
         self._penalties = dials.penalties(self.network)
         self._undo = ExitStack()
         self._sums: dict[str, Tensor] = {}
@@ -65,7 +65,7 @@ class Learning(LightningModule):
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits of images (n, H, W, C) as they are kept."""
         self._shown = (images.permute(0, 3, 1, 2) * self.scale[:, None, None] + self.offset[:, None, None]).to(
-            self.dtype, memory_format=torch.channels_last
+            self.dtype, memory_format=self._layout
         )
         return checked_logits(self.network(self._shown), self.network, len(self._sets["train"].classes))
 

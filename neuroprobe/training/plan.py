@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from neuroprobe.digests import described, digest, lasting_repr
-from neuroprobe.models import forward_explained
+from neuroprobe.models import forward_explained, refuses_layout
 from neuroprobe.networks.expected import Expected, network_name, note_expected
 from neuroprobe.provenance import weights_digest
 from neuroprobe.training.optimisation import learnable
@@ -28,6 +28,7 @@ class Plan:
     sets: Mapping[str, Photographs]
     recipe: Recipe
     expected: Expected
+    layout: torch.memory_format  # of photographs, in which it is given them
 
     @property
     def made_from(self) -> dict[str, Any]:
@@ -55,13 +56,24 @@ def planned(network: nn.Module, name: str, sets: Mapping[str, Photographs], reci
     train = sets["train"]
     expected = Expected(train.shape, *mean_and_std(train))
     note_expected(network, name, expected)
-    _check_logits(network, train)
-    return Plan(network, sets, recipe, expected)
+    return Plan(network, sets, recipe, expected, _layout(network, train))
+
+
+def _layout(network: nn.Module, photographs: Photographs) -> torch.memory_format:
+    """Return how a network is given photographs: channels last, which is quicker, where it takes that."""
+    try:
+        _check_logits(network, photographs, torch.channels_last)
+    except RuntimeError as error:
+        if not refuses_layout(error):
+            raise
+        _check_logits(network, photographs, torch.contiguous_format)
+        return torch.contiguous_format
+    return torch.channels_last
 
 
 @torch.no_grad()
-def _check_logits(network: nn.Module, photographs: Photographs) -> None:
-    images = torch.zeros(_SHOWN, *photographs.shape)
+def _check_logits(network: nn.Module, photographs: Photographs, layout: torch.memory_format) -> None:
+    images = torch.zeros(_SHOWN, *photographs.shape).to(memory_format=layout)
     with forward_explained(network, images):
         logits = network.cpu().eval()(images)
     checked_logits(logits, network, len(photographs.classes))

@@ -195,6 +195,10 @@ def test_long_names_keep_their_end_and_dollars_open_no_formula():
         (["layer1.0/relu:0", "/relu:0"], ["layer1.0/relu:0", "/relu:0"]),  # none is long
         (["features.3.squeeze_activation"], ["…squeeze_activation"]),
         (["a.relu", "a.denselayer1.denselayer2.relu"], ["a.relu", "…r1.denselayer2.relu"]),  # one would be empty
+        (
+            ["a.x1.very_long_name.relu", "a.x2.very_long_name.relu", "b.relu"],
+            ["a.x1.very_long_name…", "a.x2.very_long_name…", "b…"],
+        ),
     ],
 )
 def test_names_side_by_side_leave_out_what_they_share(names, short):

@@ -245,3 +245,16 @@ class Noting(Callback):
 
 def test_a_callback_may_have_a_result_of_its_own(tmp_path):
     assert train(tmp_path / "run", track=Noting(), recipe=replace(RECIPE, epochs=1)).development is None
+
+
+class Rows(nn.Module):
+    """Looks at its maps as rows, which do not lie so where images are channels last."""
+
+    def forward(self, maps):
+        return maps.view(len(maps), -1)
+
+
+def test_a_network_that_takes_views_learns(tmp_path):
+    network = small_network()
+    network[3] = Rows()
+    assert train(tmp_path / "run", network).test["accuracy"] >= 0.5
