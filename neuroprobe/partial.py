@@ -22,7 +22,7 @@ from neuroprobe.replay import Downstream, Program
 from neuroprobe.tape import NotReplayableError, write_down
 
 _GOOD_PIECE = 2**24  # bytes of maps that run well together: more trials at once gain nothing
-_KEPT = 2  # times what is used: the C library keeps blocks that were freed, for each thread its own
+_KEPT = 2.5  # times what is used: the C library keeps blocks that were freed, for each thread its own
 _MOST_SOLVED = 64  # trials at once where logits are all that they take
 _TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8}  # of the largest logit, for the check against the network
 _FAR = 10  # times the largest value
@@ -203,7 +203,7 @@ class Partial:
         peaks = [size.peak(downstream.operations, downstream.copied) for downstream in self._downstream.values()]
         whole, largest = size.peak(self._program.operations, self._shared), max(peaks, default=0)
         for at_once in range(cores_of(self._prepared.device), 0, -1):
-            need = max(1, _KEPT * (whole + at_once * largest))
+            need = max(1, round(_KEPT * (whole + at_once * largest)))
             if need <= self._memory:
                 return at_once, self._memory // need
         raise ValueError(
