@@ -34,7 +34,7 @@ _MEASURES = {"accuracy": "Accuracy", "loss": "Loss (nats)"}
 _AXES = {"fraction": "Fraction of units ablated", "scale": "Noise (SD of the unit)"}
 _SPAN, _WHOLE = (0.025, 0.975), (0.0, 1.0)  # quantiles of the sets drawn by chance
 _ENOUGH = 40  # of them, for the 95% to leave any out at either end
-_ASIDE = 0.18  # of the distance between levels, from one single set's interval to the next
+_ASIDE = 0.18  # of the distance between levels or rows, from one single set to the next
 _MOST_CLASSES = 20
 _SLOT = 0.66  # of the distance between layers
 
@@ -56,9 +56,10 @@ def ablation_curves(
         axes.axhline(intact, color=INK, lw=0.7, ls="--", label="Intact")
         axes.set_xscale("log")
         curves = curves.isel(scale=slice(1, None))
+    levels = curves[result.axis].to_numpy()
+    step = float(np.diff(levels).min()) if len(levels) > 1 else 0.0
     for order in result.orders:
-        aside = _aside(curves[result.axis].to_numpy(), result.orders, order)
-        _draw_line(axes, curves.sel(order=order), measure, intact, curves[result.axis].to_numpy() + aside)
+        _draw_line(axes, curves.sel(order=order), measure, intact, levels + _aside(result.orders, order, step))
     axes.set(xlabel=_AXES[result.axis], ylabel=_MEASURES[measure], title=_title(result, _named_layer(result, layer)))
     axes.set_ylim(0, 1.02 if measure == "accuracy" else None)
     plain_numbers(axes.yaxis, 5)
@@ -114,7 +115,7 @@ def class_damage(
     axes.axvline(0, color=INK, lw=0.6, zorder=1)
     places = -np.arange(len(shown))
     for order in sorted(result.orders, key=_is_one_set):
-        _draw_classes(axes, places - _below(result.orders, order), change.sel({"order": order, "class": shown}))
+        _draw_classes(axes, places - _aside(result.orders, order, 1), change.sel({"order": order, "class": shown}))
     axes.set_yticks(places, [shorten(str(name)) for name in shown])
     axes.set_xlabel("Change in accuracy of the class")
     plain_numbers(axes.xaxis, 5)
@@ -185,18 +186,10 @@ def _ends(sets: xr.DataArray) -> np.ndarray:
     return sets.quantile(_SPAN if sets.sizes["repeat"] >= _ENOUGH else _WHOLE, "repeat").to_numpy()
 
 
-def _aside(levels: np.ndarray, orders: list[str], order: str) -> float:
-    """Return how far to the side a single set's points stand among those of others; lines of chance stay in place."""
+def _aside(orders: list[str], order: str, step: float) -> float:
+    """Return how far to the side a single set stands among those of others, a step apart; those of chance stay."""
     ones = [other for other in orders if _is_one_set(other)]
-    if order not in ones or len(levels) == 1:
-        return 0.0
-    return float(_ASIDE * np.diff(levels).min() * (ones.index(order) - (len(ones) - 1) / 2))
-
-
-def _below(orders: list[str], order: str) -> float:
-    """Return how far below the middle of a row a single set's dot stands, so that none hides another."""
-    ones = [other for other in orders if _is_one_set(other)]
-    return _ASIDE * (ones.index(order) - (len(ones) - 1) / 2) if order in ones else 0.0
+    return _ASIDE * step * (ones.index(order) - (len(ones) - 1) / 2) if order in ones else 0.0
 
 
 def _label(sets: xr.DataArray) -> str:
